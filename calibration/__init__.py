@@ -1,0 +1,1 @@
+"""Camera intrinsics and extrinsics, and where they are stored."""

@@ -1,0 +1,1 @@
+"""The toolchain: pretrained weights → torch → ONNX → a verified bundle."""

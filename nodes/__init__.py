@@ -1,0 +1,1 @@
+"""The nodes: from microphone and camera to the robot."""

@@ -1,0 +1,1 @@
+"""Graphs that come with the package, as YAML."""

@@ -1,0 +1,1 @@
+../../deixis/__init__.py

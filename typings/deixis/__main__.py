@@ -1,0 +1,1 @@
+../../deixis/__main__.py
