@@ -212,7 +212,6 @@ class Daemon:
                     f"not ready after {START_TIMEOUT_S:.0f} s: {', '.join(late)}",
                     hint="deixis run … --log debug says what they wait for",
                 )
-            self._beat()
             time.sleep(0.005)
         # Sources go last: whoever listens to them is there by then.
         for node_id in reversed(self._graph.order):

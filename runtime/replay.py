@@ -266,6 +266,15 @@ def drops(before: Status, after: Status) -> dict[str, int]:
     return {name: n - start.get(name, 0) for name, n in counts(after).items()}
 
 
+def notes(status: Status) -> list[str]:
+    """Fallbacks and degradations that the nodes report."""
+    return [
+        f"{node.node_id}: {note}"
+        for node in status.nodes
+        for note in (node.telemetry.notes if node.telemetry else ())
+    ]
+
+
 @contextmanager
 def running_daemon(
     graph: str, bundle: Path, settings: Sequence[str] = (), timeout_s: float = 30.0

@@ -45,12 +45,12 @@ class Stage:
 
 
 STAGES = (
-    Stage("endpointing", SPEECH_END, ENDPOINT, "waiting until it is clear that the sentence ended"),
-    Stage("speech", ENDPOINT, COMMITTED, "last recognition after the endpoint"),
-    Stage("fusion", COMMITTED, RESOLVED, "delivery to fusion and the decision"),
-    Stage("delivery", RESOLVED, RECEIVED, "command socket to the robot driver"),
+    Stage("endpointing", SPEECH_END, ENDPOINT, "silence until it is over"),
+    Stage("speech", ENDPOINT, COMMITTED, "last recognition"),
+    Stage("fusion", COMMITTED, RESOLVED, "the decision"),
+    Stage("delivery", RESOLVED, RECEIVED, "to the robot driver"),
 )
-END_TO_END = Stage("end_to_end", SPEECH_END, RECEIVED, "last sample of speech to the robot driver")
+END_TO_END = Stage("end_to_end", SPEECH_END, RECEIVED, "speech's last sample → driver")
 
 
 def with_mark(marks: Iterable[Mark], name: str, time_ns: int) -> tuple[Mark, ...]:

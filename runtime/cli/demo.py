@@ -22,6 +22,7 @@ from deixis.runtime.replay import (
     PlayedEpisode,
     drops,
     latency_table,
+    notes,
     running_daemon,
 )
 from deixis.runtime.trace import END_TO_END
@@ -86,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         return 1 if problems or late else 0
     console.print(show.latency_table(stages, args.budget_ms))
     console.print(show.drops_text(dropped))
+    for note in notes(after):
+        console.print(f"[yellow]{escape(note)}[/]")
     n_expected = sum(len(p.episode.truth.expected_actions) for p in played)
     if problems:
         console.print(f"[red bold]{len(problems)} of the actions are not as expected:[/]")

@@ -21,7 +21,7 @@ from deixis.runtime.cli import demo, show
 from deixis.runtime.control import Status
 from deixis.runtime.episodes import load_episodes
 from deixis.runtime.machine import describe_machine
-from deixis.runtime.replay import EpisodePlayer, drops, latency_table, running_daemon
+from deixis.runtime.replay import EpisodePlayer, drops, latency_table, notes, running_daemon
 from deixis.runtime.trace import END_TO_END
 
 HELP = "measure latency per stage, drops, CPU and memory over episodes; exit 1 over budget"
@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         "drops": dropped,
         "nodes": _node_load(load),
         "problems": problems,
+        "notes": notes(after),
     }
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     console.print(_load_table(report["nodes"]))
     console.print(show.drops_text(dropped))
     console.print(f"graph start {before.start_s or 0:.1f} s; {len(problems)} unexpected results")
-    for problem in problems:
+    for problem in (*problems, *report["notes"]):
         console.print(f"  {problem}", style="yellow", markup=False)
     if args.out:
         console.print(f"written to {args.out}")

@@ -39,12 +39,13 @@ def show_outcome(
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bright_black", no_wrap=True)
     grid.add_column()
-    words = "  ".join(
-        f"{w.text} [bright_black]{_s(w.start_ns, zero_ns)}–{_s(w.end_ns, zero_ns)}[/]"
-        for w in evidence.words
-    )
-    if words:
-        grid.add_row("words (s)", words)
+    # The words of a typed sentence have no duration and so no times to show.
+    if any(w.end_ns > w.start_ns for w in evidence.words):
+        words = (
+            f"{escape(w.text)} [bright_black]{_s(w.start_ns, zero_ns)}–{_s(w.end_ns, zero_ns)}[/]"
+            for w in evidence.words
+        )
+        grid.add_row("words (s)", "  ".join(words))
     for at in evidence.pointed_at:
         grid.add_row("pointed", _pointed(at, zero_ns))
     if evidence.object_candidates:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
@@ -38,11 +39,14 @@ def run(args: argparse.Namespace) -> int:
         f"ready after {status.start_s or 0:.1f} s\ngraph  {status.graph}\nbundle {status.bundle}"
     )
     table = Table()
-    for name in ("node", "state", "restarts", "CPU %", "MB", "inputs: received/dropped/refused"):
-        table.add_column(name, justify="right" if name in ("restarts", "CPU %", "MB") else "left")
-    table.add_column("handler ms: p50/p99")
+    for name in ("node", "state", "CPU %", "MB", "input", "received", "dropped", "refused"):
+        table.add_column(name, justify="left" if name in ("node", "state", "input") else "right")
+    for name in ("p50 ms", "p99 ms", "budget"):
+        table.add_column(name, justify="right")
     for node in status.nodes:
-        table.add_row(*_row(node))
+        for row in _rows(node):
+            table.add_row(*row)
+        table.add_section()
     console.print(table)
     cpu = sum(n.telemetry.cpu_percent for n in status.nodes if n.telemetry)
     rss = sum(n.telemetry.rss_mb for n in status.nodes if n.telemetry)
@@ -57,21 +61,21 @@ def run(args: argparse.Namespace) -> int:
     return 0 if status.state == "ready" else 1
 
 
-def _row(node: NodeStatus) -> tuple[str, ...]:
-    state = (
-        f"[{_COLOURS.get(node.state, '')}]{node.state}[/]" if node.state in _COLOURS else node.state
-    )
+def _rows(node: NodeStatus) -> Iterator[tuple[str, ...]]:
+    """A line per input (and one for ticks); the node's own figures on the first."""
+    restarts = f" ({node.restarts} restarts)" if node.restarts else ""
+    state = f"[{_COLOURS.get(node.state, 'default')}]{node.state}[/]{restarts}"
     telemetry = node.telemetry
     if telemetry is None:
-        return (node.node_id, state, str(node.restarts), "", "", "", "")
-    inputs = "  ".join(
-        f"{name} {s.received}/{s.dropped}/{s.refused}" for name, s in telemetry.inputs.items()
-    )
-    budget = f" of {node.budget_ms:.0f}" if node.budget_ms else ""
-    timings = "  ".join(
-        f"{name} {t.p50_ms:.1f}/{t.p99_ms:.1f}{budget}" for name, t in telemetry.timings.items()
-    )
-    return (
-        node.node_id, state, str(node.restarts), f"{telemetry.cpu_percent:.0f}",
-        f"{telemetry.rss_mb:.0f}", inputs, timings,
-    )  # fmt: skip
+        yield (node.node_id, state)
+        return
+    first = (node.node_id, state, f"{telemetry.cpu_percent:.0f}", f"{telemetry.rss_mb:.0f}")
+    for name in [*telemetry.inputs, *(["tick"] if "tick" in telemetry.timings else [])]:
+        stats, timing = telemetry.inputs.get(name), telemetry.timings.get(name)
+        counts = (
+            (str(stats.received), str(stats.dropped), str(stats.refused)) if stats else ("",) * 3
+        )
+        times = (f"{timing.p50_ms:.1f}", f"{timing.p99_ms:.1f}") if timing else ("", "")
+        budget = f"{node.budget_ms:.0f}" if node.budget_ms and timing else ""
+        yield (*first, name, *counts, *times, budget)
+        first = ("", "", "", "")
