@@ -1,0 +1,1 @@
+"""Hands: palm detection, landmarks, tracking and the pointing ray."""
