@@ -10,6 +10,7 @@ is high enough. It never guesses: everything else is a question or nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -42,14 +43,17 @@ class Hypothesis:
 
     @property
     def weight(self) -> float:
-        """Odds of the reading times its referents' probabilities: for comparing readings.
+        """Odds of the reading times its referents' probabilities and fits: for comparing readings.
 
         The recogniser's confidences do not sum to one over its readings: "bowl" may have 1.00 and
         "ball" 0.94. Their odds tell the two apart, and keep what was clearly said ahead of a
-        similar word that would fit the scene better.
+        similar word that would fit the scene a little better; a word that fits nothing in the
+        scene gives way.
         """
         doubt = max(1.0 - self.parse.confidence, _LEAST_DOUBT)
-        return self.probability / doubt
+        results = (self.resolved.object, self.resolved.destination)
+        fit = math.prod(r.fit for r in results if r is not None)
+        return self.probability * fit / doubt
 
     def action(self) -> tuple[object, ...]:
         """What would be done, apart from how sure it is; equal means the same action."""

@@ -57,6 +57,8 @@ class SlotResult:
         candidates: All of them with their probabilities, most probable first.
         pointed: Where the hand pointed.
         problem: Why the referent cannot be acted on.
+        fit: Probability that a person calls the referent what was said: its share of the evidence
+            for this reading, which ``candidates`` (normalised over the objects) no longer show.
     """
 
     slot: Slot | None
@@ -64,6 +66,7 @@ class SlotResult:
     candidates: tuple[Candidate, ...] = ()
     pointed: PointedAt | None = None
     problem: Problem | None = None
+    fit: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ class Resolver:
             problem = "none_of_them"
         elif fits[best] < p.pointed_fit:
             problem = "mismatch"
-        return SlotResult(slot, referent, ranked, pointed, problem)
+        return SlotResult(slot, referent, ranked, pointed, problem, float(fits[best]))
 
     def _word_likelihoods(self, objects: Sequence[SceneObject], slot: Slot) -> Array:
         p = self._params

@@ -14,6 +14,7 @@ from tests.nodes.fusion.helpers import (
     BLUE_CUP,
     GREEN_BOX,
     RED_CUP,
+    YELLOW_BALL,
     TABLE,
     event,
     hold,
@@ -321,6 +322,17 @@ def test_what_was_clearly_said_stays_ahead_of_what_would_fit_better():
     block = thing("red_block", RED_CUP.position_base_m)
     bench = bench_at(objects=(block, BLUE_CUP, GREEN_BOX))
     asked(resolve(bench, heard, reading, rival), "none of them", "I see no red cup")
+
+
+def test_a_word_that_fits_nothing_on_the_table_gives_way():
+    # "grab the yellow draw": a ball is there and pointed at, a drawer is not.
+    heard, reading = pick_that("grab yellow drawer", kind="named", noun="drawer", colour="yellow")
+    reading = msgspec.structs.replace(reading, confidence=0.9)
+    ball = msgspec.structs.replace(reading.slots[0], noun="ball", text="yellow ball")
+    rival = parse("pick", ball, confidence=0.88)
+    bench = bench_at(*hold(300, 1200, YELLOW_BALL.position_base_m))
+    resolution = resolve(bench, heard, reading, rival)
+    assert resolution.command.object.object_id == "yellow_ball"
 
 
 def test_a_similar_word_is_no_rival_of_what_was_heard_exactly():
