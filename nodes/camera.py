@@ -1,4 +1,4 @@
-"""The camera node: a video file played in real time, or a device through OpenCV.
+"""The camera node: a video file in real time, a still picture, or a device through OpenCV.
 
 A file's frame k is published at ``start_ns + k / fps`` and carries that moment as its stamp, so
 that sound and picture of one recording stay together. A frame that is late is skipped and counted:
@@ -28,13 +28,15 @@ Image = NDArray[np.uint8]
 
 _FIRST_RETRY_NS, _LAST_RETRY_NS = NS_PER_S // 2, 8 * NS_PER_S
 _DEVICE_TIMEOUT_S = 1
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 
 
 class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of the camera node.
 
     Attributes:
-        source: ``none`` (idle until a playback), a device (``0``, ``/dev/video0``) or a video file.
+        source: ``none`` (idle until a playback), a device (``0``, ``/dev/video0``), a video file, or
+            a picture that stands still.
         width: Wanted width in pixels of a device's pictures.
         height: Wanted height.
         fps: Wanted rate of a device; also that of a file that does not say its own.
@@ -135,6 +137,43 @@ class VideoFile:
 
     def _due_ns(self, index: int) -> int:
         return self._start_ns + round(index * NS_PER_S / self._fps)
+
+
+class StillPicture:
+    """A picture that is published over and over: a scene in which nothing moves.
+
+    Args:
+        path: The file.
+        fps: How often.
+        clock: The node's clock.
+
+    Raises:
+        MediaError: The file is missing or no picture.
+    """
+
+    def __init__(self, path: Path, fps: float, clock: Clock) -> None:
+        image = cv2.imread(str(path))
+        if image is None:
+            raise MediaError(f"{path} is not a picture that OpenCV can read")
+        self._image = np.asarray(image, np.uint8)
+        self._period_ns = round(NS_PER_S / fps)
+        self._due_ns = clock.now_ns()
+        self._clock = clock
+        self.lost = 0
+
+    def next_ns(self) -> int | None:
+        """When it is published again."""
+        return self._due_ns
+
+    def read(self) -> tuple[Image, int] | None:
+        """The picture, stamped with the moment it is due."""
+        stamp_ns = self._due_ns
+        # Moments that were missed are left out: nothing new was to be seen in them.
+        self._due_ns = max(stamp_ns + self._period_ns, self._clock.now_ns())
+        return self._image, stamp_ns
+
+    def close(self) -> None:
+        """Nothing to release."""
 
 
 class VideoDevice:
@@ -268,6 +307,9 @@ class CameraNode(Node[CameraParams]):
             self._use(VideoDevice(p.source, p, self.clock), p.source)
         else:
             path = self.path(p.source)
+            if path.suffix.lower() in _PICTURES:
+                self._use(StillPicture(path, p.fps, self.clock), path.name)
+                return
             start_ns = self.clock.now_ns() if start_ns is None else start_ns
             self._use(VideoFile(path, start_ns, self.clock, p.fps), path.name)
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from deixis.runtime.cli.run import add_name
-from deixis.runtime.control import Client, NodeStatus, run_dir
+from deixis.runtime.control import Client, Status, run_dir
 
 HELP = "show the nodes of a running daemon: state, rates, drops, CPU, fallbacks"
 EXAMPLE = "deixis status --json"
@@ -38,16 +38,8 @@ def run(args: argparse.Namespace) -> int:
         f"[bold]{status.state}[/]  pid {status.pid}, up {status.uptime_s:.0f} s, "
         f"ready after {status.start_s or 0:.1f} s\ngraph  {status.graph}\nbundle {status.bundle}"
     )
-    table = Table()
-    for name in ("node", "state", "CPU %", "MB", "input", "received", "dropped", "refused"):
-        table.add_column(name, justify="left" if name in ("node", "state", "input") else "right")
-    for name in ("p50 ms", "p99 ms", "budget"):
-        table.add_column(name, justify="right")
-    for node in status.nodes:
-        for row in _rows(node):
-            table.add_row(*row)
-        table.add_section()
-    console.print(table)
+    console.print(_nodes_table(status))
+    console.print(_inputs_table(status))
     cpu = sum(n.telemetry.cpu_percent for n in status.nodes if n.telemetry)
     rss = sum(n.telemetry.rss_mb for n in status.nodes if n.telemetry)
     console.print(
@@ -61,21 +53,36 @@ def run(args: argparse.Namespace) -> int:
     return 0 if status.state == "ready" else 1
 
 
-def _rows(node: NodeStatus) -> Iterator[tuple[str, ...]]:
-    """A line per input (and one for ticks); the node's own figures on the first."""
-    restarts = f" ({node.restarts} restarts)" if node.restarts else ""
-    state = f"[{_COLOURS.get(node.state, 'default')}]{node.state}[/]{restarts}"
-    telemetry = node.telemetry
-    if telemetry is None:
-        yield (node.node_id, state)
-        return
-    first = (node.node_id, state, f"{telemetry.cpu_percent:.0f}", f"{telemetry.rss_mb:.0f}")
-    for name in [*telemetry.inputs, *(["tick"] if "tick" in telemetry.timings else [])]:
-        stats, timing = telemetry.inputs.get(name), telemetry.timings.get(name)
-        counts = (
-            (str(stats.received), str(stats.dropped), str(stats.refused)) if stats else ("",) * 3
+def _nodes_table(status: Status) -> Table:
+    table = Table("node", "state", box=box.SIMPLE_HEAD)
+    for name in ("restarts", "CPU %", "MB", "last report"):
+        table.add_column(name, justify="right")
+    for node in status.nodes:
+        state = f"[{_COLOURS.get(node.state, 'default')}]{node.state}[/]"
+        telemetry = node.telemetry
+        load = (
+            (f"{telemetry.cpu_percent:.0f}", f"{telemetry.rss_mb:.0f}") if telemetry else ("", "")
         )
-        times = (f"{timing.p50_ms:.1f}", f"{timing.p99_ms:.1f}") if timing else ("", "")
-        budget = f"{node.budget_ms:.0f}" if node.budget_ms and timing else ""
-        yield (*first, name, *counts, *times, budget)
-        first = ("", "", "", "")
+        age = f"{node.age_ms:.0f} ms ago" if node.age_ms is not None else ""
+        table.add_row(node.node_id, state, str(node.restarts), *load, age)
+    return table
+
+
+def _inputs_table(status: Status) -> Table:
+    table = Table("input", box=box.SIMPLE_HEAD)
+    for name in ("received", "dropped", "refused", "p50 ms", "p99 ms", "budget"):
+        table.add_column(name, justify="right")
+    for node in status.nodes:
+        telemetry = node.telemetry
+        if telemetry is None:
+            continue
+        for name in [*telemetry.inputs, *(["tick"] if "tick" in telemetry.timings else [])]:
+            stats, timing = telemetry.inputs.get(name), telemetry.timings.get(name)
+            counts = (stats.received, stats.dropped, stats.refused) if stats else ("", "", "")
+            times = (f"{timing.p50_ms:.1f}", f"{timing.p99_ms:.1f}") if timing else ("", "")
+            over = timing and node.budget_ms and timing.p99_ms > node.budget_ms
+            budget = f"{node.budget_ms:.0f}" if node.budget_ms and timing else ""
+            style = "yellow" if over else None
+            cells = [f"{node.node_id}/{name}", *map(str, counts), *times, budget]
+            table.add_row(*cells, style=style)
+    return table

@@ -185,3 +185,27 @@ def test_a_vanished_device_is_noted_and_opened_again(
         device.touch()
         bench.advance(8000)
         assert bench.outputs["frame"][3].stream != first
+
+
+def test_a_picture_stands_still_and_gives_way_to_a_playback(tmp_path: Path, video: Path) -> None:
+    path = tmp_path / "table.png"
+    cv2.imwrite(str(path), np.full((48, 64, 3), 250, np.uint8))
+    with NodeBench(CameraNode, {"source": str(path)}) as bench:
+        bench.advance(1000)
+        still = bench.outputs["frame"][:]
+        assert len(still) == pytest.approx(FPS, abs=1)
+        assert len({f.stream for f in still}) == 1
+        assert np.all(still[-1].image == 250)
+        bench.send("playback", playback(video, bench.clock.now_ns()))
+        bench.advance(1000)
+        after = bench.outputs["frame"][len(still) :]
+    assert indices(after)[:N_FRAMES] == list(range(N_FRAMES))
+    assert np.all(after[-1].image == 250)
+    assert after[-1].stream not in {still[0].stream, after[0].stream}
+
+
+def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
+    path = tmp_path / "table.png"
+    path.write_bytes(b"no picture")
+    with pytest.raises(MediaError, match=r"table\.png is not a picture"):
+        NodeBench(CameraNode, {"source": str(path)})

@@ -405,3 +405,15 @@ def test_a_new_scene_starts_at_home(bench):
     state = now(bench)
     assert (state.holding, state.moved, state.mode) == (None, {}, "idle")
     assert state.gripper_base_m == (0.25, 0.0, 0.35)
+
+
+def test_a_robot_that_was_held_up_itself_hears_the_waiting_heartbeats_first(bench):
+    beat(bench)
+    bench.advance(20)
+    # The whole process stands still for longer than the time-out; the heartbeats are in its queue.
+    bench.clock.advance_to(bench.clock.now_ns() + 400_000_000)
+    bench.node.tick()
+    assert not bench.node.context.notes
+    beat(bench)
+    bench.advance(100)
+    assert not bench.node.context.notes
