@@ -189,6 +189,9 @@ class Daemon:
     # --- start and end --------------------------------------------------------------------------
 
     def _start_all(self) -> None:
+        # BLAS pools of several processes take the cores from each other; read when numpy loads.
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
         self._fork = multiprocessing.get_context("forkserver")
         self._fork.set_forkserver_preload(
             [
