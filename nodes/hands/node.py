@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +62,6 @@ class HandsNode(Node[HandsParams]):
     def setup(self) -> None:
         """Load the calibration and both models."""
         p = self.params
-        # OpenCV's pool would wait for cores that the other nodes' processes are using.
-        cv2.setNumThreads(1)
         self._calibration = load_camera(self.path(p.calibration))
         self._engines: list[Engine] = []
         palm = self._open("palm_detector")

@@ -1,0 +1,180 @@
+// The scene. `setUp(stage)` builds it, `draw(frame)` renders one frame and returns a PNG data URL.
+//   stage: {camera: {width, height, K, T_base_cam}, table: {x_m, y_m}, things: [{name, paint,
+//           size_m, position_base_m, yaw_rad}], seed}
+//   frame: {bones: 25 x 16 (row-major poses of the hand's joints in the base frame) or null}
+// Units are metres in the robot's base frame, z up. Nothing here depends on time or on the machine.
+import * as THREE from "three";
+import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
+import { build } from "/page/things.js";
+
+const HAND = "/node_modules/@webxr-input-profiles/assets/dist/profiles/generic-hand/right.glb";
+const OVERSAMPLE = 2;
+
+let renderer, scene, camera, hand, sleeve, picture, pencil;
+
+// A small, seeded generator (mulberry32), so that textures are the same every time.
+function randoms(seed) {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+// A matt surface: base colour, soft blotches and fine grain along one direction.
+function surface(seed, rgb, { blotch, grain, streak }) {
+  const size = 512;
+  const canvas = new OffscreenCanvas(size, size);
+  const context = canvas.getContext("2d");
+  const random = randoms(seed);
+  context.fillStyle = `rgb(${rgb.join(",")})`;
+  context.fillRect(0, 0, size, size);
+  for (let i = 0; i < 160; i++) {
+    const [x, y, r] = [random() * size, random() * size, 20 + random() * 90];
+    const tone = random() < 0.5 ? 0 : 255;
+    const spot = context.createRadialGradient(x, y, 0, x, y, r);
+    spot.addColorStop(0, `rgba(${tone},${tone},${tone},${blotch})`);
+    spot.addColorStop(1, `rgba(${tone},${tone},${tone},0)`);
+    context.fillStyle = spot;
+    context.fillRect(0, 0, size, size);
+  }
+  for (let i = 0; i < 9000; i++) {
+    const tone = random() < 0.5 ? 0 : 255;
+    context.fillStyle = `rgba(${tone},${tone},${tone},${grain * random()})`;
+    context.fillRect(random() * size, random() * size, 1 + random() * streak, 1);
+  }
+  const texture = new THREE.CanvasTexture(canvas);
+  texture.colorSpace = THREE.SRGBColorSpace;
+  texture.wrapS = texture.wrapT = THREE.RepeatWrapping;
+  texture.anisotropy = 8;
+  return texture;
+}
+
+function furniture(table, seed) {
+  const [x0, x1] = table.x_m;
+  const [y0, y1] = table.y_m;
+  const top = new THREE.Mesh(
+    new THREE.BoxGeometry(x1 - x0, y1 - y0, 0.03),
+    new THREE.MeshStandardMaterial({
+      map: surface(seed, [168, 166, 160], { blotch: 0.03, grain: 0.05, streak: 14 }),
+      roughness: 0.9,
+    }),
+  );
+  top.position.set((x0 + x1) / 2, (y0 + y1) / 2, -0.015);
+  top.receiveShadow = true;
+  const floorMap = surface(seed + 1, [74, 72, 74], { blotch: 0.012, grain: 0.05, streak: 3 });
+  floorMap.repeat.set(6, 6);
+  const floor = new THREE.Mesh(
+    new THREE.PlaneGeometry(8, 8),
+    new THREE.MeshStandardMaterial({ map: floorMap, roughness: 1 }),
+  );
+  floor.position.set(2, 0, -0.75);
+  floor.receiveShadow = true;
+  scene.add(top, floor);
+}
+
+function lights() {
+  scene.add(new THREE.HemisphereLight(0xf4f7ff, 0x8a8378, 1.5));
+  const sun = new THREE.DirectionalLight(0xfff1de, 2.0);
+  sun.position.set(0.1, 0.55, 1.5);
+  sun.target.position.set(0.55, 0, 0);
+  sun.castShadow = true;
+  sun.shadow.mapSize.set(2048, 2048);
+  sun.shadow.radius = 5;
+  sun.shadow.bias = -0.0005;
+  sun.shadow.normalBias = 0.004;
+  Object.assign(sun.shadow.camera, { left: -0.9, right: 0.9, top: 0.9, bottom: -0.9, near: 0.5, far: 3 });
+  const fill = new THREE.DirectionalLight(0xdfe8ff, 0.5);
+  fill.position.set(-0.6, -0.9, 1.2);
+  scene.add(sun, sun.target, fill);
+}
+
+// Skin: warmer at the fingertips and knuckles, as blood shows through.
+function skin(gltf) {
+  const mesh = gltf.scene.getObjectByProperty("type", "SkinnedMesh");
+  const { skeleton, geometry } = mesh;
+  const warm = skeleton.bones.map((bone) => (/tip|distal|intermediate/.test(bone.name) ? 1 : 0));
+  const { skinIndex, skinWeight, position } = geometry.attributes;
+  const random = randoms(7);
+  const colours = new Float32Array(position.count * 3);
+  for (let i = 0; i < position.count; i++) {
+    let heat = 0;
+    for (let k = 0; k < 4; k++) heat += warm[skinIndex.getComponent(i, k)] * skinWeight.getComponent(i, k);
+    const tone = 0.96 + 0.08 * random();
+    colours.set([tone, tone * (1 - 0.09 * heat), tone * (1 - 0.12 * heat)], 3 * i);
+  }
+  geometry.setAttribute("color", new THREE.BufferAttribute(colours, 3));
+  mesh.material = new THREE.MeshStandardMaterial({ color: 0xd8a184, roughness: 0.62, vertexColors: true });
+  mesh.castShadow = mesh.receiveShadow = true;
+  mesh.frustumCulled = false;
+  gltf.scene.traverse((node) => {
+    node.matrixAutoUpdate = node.matrixWorldAutoUpdate = false;
+  });
+  return { group: gltf.scene, mesh, bones: skeleton.bones };
+}
+
+// Forearm and sleeve, behind the wrist (+z of the wrist joint).
+function arm() {
+  const group = new THREE.Group();
+  const limb = (r0, r1, from, to, material) => {
+    const mesh = new THREE.Mesh(new THREE.CylinderGeometry(r1, r0, to - from, 32), material);
+    mesh.rotation.x = Math.PI / 2;
+    mesh.position.z = (from + to) / 2;
+    mesh.scale.z = 0.78;
+    mesh.castShadow = mesh.receiveShadow = true;
+    group.add(mesh);
+  };
+  limb(0.027, 0.031, -0.02, 0.09, new THREE.MeshStandardMaterial({ color: 0xd8a184, roughness: 0.62 }));
+  limb(0.043, 0.054, 0.075, 0.5, new THREE.MeshStandardMaterial({ color: 0x2c3a55, roughness: 0.95 }));
+  group.matrixAutoUpdate = false;
+  return group;
+}
+
+window.setUp = async (stage) => {
+  const { width, height, K, T_base_cam } = stage.camera;
+  scene = new THREE.Scene();
+  scene.background = new THREE.Color(0x30333a);
+  renderer ??= new THREE.WebGLRenderer({ antialias: true, preserveDrawingBuffer: true });
+  renderer.setSize(width * OVERSAMPLE, height * OVERSAMPLE, false);
+  renderer.shadowMap.enabled = true;
+  renderer.shadowMap.type = THREE.PCFSoftShadowMap;
+  renderer.toneMapping = THREE.NeutralToneMapping;
+
+  // A symmetric frustum: the principal point is the picture's centre.
+  camera = new THREE.PerspectiveCamera((2 * Math.atan(height / 2 / K[1][1]) * 180) / Math.PI, width / height, 0.02, 10);
+  camera.matrixAutoUpdate = false;
+  const flip = new THREE.Matrix4().makeScale(1, -1, -1); // OpenCV camera -> OpenGL camera
+  camera.matrix.set(...T_base_cam.flat()).multiply(flip);
+  camera.matrixWorldNeedsUpdate = true;
+
+  furniture(stage.table, stage.seed);
+  lights();
+  for (const thing of stage.things) scene.add(build(thing));
+  hand = skin(await new GLTFLoader().loadAsync(HAND));
+  sleeve = arm();
+  scene.add(hand.group, sleeve);
+
+  picture = new OffscreenCanvas(width, height);
+  pencil = picture.getContext("2d");
+  pencil.imageSmoothingQuality = "high";
+};
+
+window.draw = async ({ bones }) => {
+  hand.group.visible = sleeve.visible = bones !== null;
+  if (bones !== null) {
+    hand.bones.forEach((bone, i) => bone.matrixWorld.set(...bones[i]));
+    const wrist = hand.bones.findIndex((bone) => bone.name === "wrist");
+    sleeve.matrix.set(...bones[wrist]);
+    sleeve.matrixWorldNeedsUpdate = true;
+  }
+  renderer.render(scene, camera);
+  pencil.drawImage(renderer.domElement, 0, 0, picture.width, picture.height);
+  const blob = await picture.convertToBlob({ type: "image/png" });
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(blob);
+  });
+};
