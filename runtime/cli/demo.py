@@ -132,18 +132,14 @@ def _report(
     late: bool,
     budget_ms: float,
 ) -> dict[str, Any]:
-    import msgspec
-
-    plain: dict[str, Any] = {k: msgspec.structs.asdict(v) for k, v in stages.items()}
-    end_to_end = plain.pop(END_TO_END.name)
+    summaries = show.plain(stages)
+    end_to_end = summaries.pop(END_TO_END.name)
     return {
         "actions": [
-            {"episode": p.episode.truth.name, **msgspec.to_builtins(a)}
-            for p in played
-            for a in p.taken
+            {"episode": p.episode.truth.name, **show.plain(a)} for p in played for a in p.taken
         ],
         "expected": [
-            {"episode": p.episode.truth.name, **msgspec.to_builtins(a)}
+            {"episode": p.episode.truth.name, **show.plain(a)}
             for p in played
             for a in p.episode.truth.expected_actions
         ],
@@ -151,7 +147,7 @@ def _report(
         "within_budget": not late,
         "budget_ms": budget_ms,
         "latency_ms": end_to_end,
-        "stages": plain,
+        "stages": summaries,
         "drops": dropped,
         "episodes": [
             {

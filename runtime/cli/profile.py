@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
+import psutil
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     rounds = max(1, -(-int(args.seconds or 0) // max(1, int(round_s))))
     console = Console(quiet=args.json)
     played = []
-    load: list[Status] = []
     with running_daemon(args.graph, args.bundle, args.settings) as client:
         before = client.status()
+        cpu_before, wall_start_s = _cpu_seconds(before), time.monotonic()
         player = EpisodePlayer(client)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("playing", total=rounds * len(episodes))
@@ -56,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
                 for episode in episodes:
                     progress.update(task, description=episode.truth.name)
                     played.append(player.play(episode))
-                    load.append(client.status())
                     progress.advance(task)
         after = client.status()
+        wall_s = time.monotonic() - wall_start_s
+        nodes = _node_load(after, cpu_before, wall_s)
     stages = latency_table(played)
     dropped = drops(before, after)
     p99 = stages[END_TO_END.name].p99
@@ -74,10 +75,11 @@ def run(args: argparse.Namespace) -> int:
         "start_s": before.start_s,
         "budget_ms": args.budget_ms,
         "within_budget": not late,
-        "latency_ms": msgspec.structs.asdict(stages[END_TO_END.name]),
-        "stages": {k: msgspec.structs.asdict(v) for k, v in stages.items() if k != END_TO_END.name},
+        "latency_ms": show.plain(stages[END_TO_END.name]),
+        "stages": {k: show.plain(v) for k, v in stages.items() if k != END_TO_END.name},
         "drops": dropped,
-        "nodes": _node_load(load),
+        "nodes": nodes,
+        "pss_mb_together": round(sum(n["pss_mb"] for n in nodes.values()), 1),
         "problems": problems,
         "notes": notes(after),
     }
@@ -100,27 +102,47 @@ def run(args: argparse.Namespace) -> int:
     return 1 if late else 0
 
 
-def _node_load(load: list[Status]) -> dict[str, dict[str, Any]]:
-    """CPU, memory and handler times per node over all reports."""
+def _cpu_seconds(status: Status) -> dict[str, float]:
+    """CPU time that each node's process has used so far."""
+    seconds = {}
+    for node in status.nodes:
+        if node.telemetry is not None:
+            times = psutil.Process(node.telemetry.pid).cpu_times()
+            seconds[node.node_id] = times.user + times.system
+    return seconds
+
+
+def _node_load(
+    status: Status, cpu_before: dict[str, float], wall_s: float
+) -> dict[str, dict[str, Any]]:
+    """CPU over the whole run, memory and handler times per node.
+
+    Memory is the proportional set size: pages that processes share are divided among them, so that
+    the figures add up to what the graph takes.
+    """
+    cpu_after = _cpu_seconds(status)
     nodes: dict[str, dict[str, Any]] = {}
-    for status in load:
-        for node in status.nodes:
-            if node.telemetry is None:
-                continue
-            entry = nodes.setdefault(node.node_id, {"cpu_percent": [], "rss_mb": 0.0})
-            entry["cpu_percent"].append(node.telemetry.cpu_percent)
-            entry["rss_mb"] = max(entry["rss_mb"], round(node.telemetry.rss_mb, 1))
-            entry["handlers_ms"] = {
+    for node in status.nodes:
+        if node.telemetry is None:
+            continue
+        used_s = cpu_after[node.node_id] - cpu_before.get(node.node_id, 0.0)
+        memory = psutil.Process(node.telemetry.pid).memory_full_info()
+        nodes[node.node_id] = {
+            "cpu_percent": round(100 * used_s / wall_s, 1),
+            "pss_mb": round(memory.pss / 2**20, 1),
+            "handlers_ms": {
                 name: {"p50": round(t.p50_ms, 2), "p99": round(t.p99_ms, 2), "n": t.n}
                 for name, t in node.telemetry.timings.items()
-            }
-    for entry in nodes.values():
-        entry["cpu_percent"] = round(sum(entry["cpu_percent"]) / len(entry["cpu_percent"]), 1)
+            },
+        }
     return nodes
 
 
 def _load_table(nodes: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title="nodes", title_justify="left")
+    cpu = sum(n["cpu_percent"] for n in nodes.values())
+    memory = sum(n["pss_mb"] for n in nodes.values())
+    title = f"nodes: {cpu:.0f} % of a core, {memory:.0f} MB together"
+    table = Table(title=title, title_justify="left")
     table.add_column("node")
     table.add_column("CPU %", justify="right")
     table.add_column("MB", justify="right")
@@ -130,5 +152,5 @@ def _load_table(nodes: dict[str, dict[str, Any]]) -> Table:
             f"{k} {v['p50']:.1f} / {v['p99']:.1f} ({v['n']})"
             for k, v in entry["handlers_ms"].items()
         )
-        table.add_row(name, f"{entry['cpu_percent']:.0f}", f"{entry['rss_mb']:.0f}", handlers)
+        table.add_row(name, f"{entry['cpu_percent']:.0f}", f"{entry['pss_mb']:.0f}", handlers)
     return table

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -67,15 +68,17 @@ def outcome_json(
     outcome: Outcome, *, zero_ns: int, speech_end_ns: int | None = None
 ) -> dict[str, Any]:
     """One utterance as plain data: the same facts as :func:`show_outcome`."""
-    import msgspec
-
     resolution = outcome.resolution
     evidence = resolution.evidence
-    command = resolution.command
     last = outcome.feedback[-1] if outcome.feedback else None
-    data = {
+    command = plain(resolution.command)
+    if command is not None:
+        kept = ("intent", "object", "destination", "side", "confidence")
+        command = {name: command[name] for name in kept}
+    return {
         "command_id": outcome.command_id,
         "outcome": resolution.outcome,
+        "intent": resolution.intent,
         "heard": evidence.text,
         "words": [
             {
@@ -85,29 +88,26 @@ def outcome_json(
             }
             for w in evidence.words
         ],
-        "pointed_at": [msgspec.structs.asdict(p) for p in evidence.pointed_at],
-        "object_candidates": [msgspec.structs.asdict(c) for c in evidence.object_candidates],
-        "destination_candidates": [
-            msgspec.structs.asdict(c) for c in evidence.destination_candidates
-        ],
-        "action": None
-        if command is None
-        else {
-            "intent": command.intent,
-            "object": msgspec.structs.asdict(command.object) if command.object else None,
-            "destination": (
-                msgspec.structs.asdict(command.destination) if command.destination else None
-            ),
-            "side": command.side,
-            "confidence": command.confidence,
-        },
-        "intent": resolution.intent,
+        "pointed_at": plain(evidence.pointed_at),
+        "object_candidates": plain(evidence.object_candidates),
+        "destination_candidates": plain(evidence.destination_candidates),
+        "action": command,
         "question": resolution.question,
         "reason": resolution.reason,
         "robot": {"state": last.state, "detail": last.detail} if last else None,
         "latency_ms": {k: round(v, 2) for k, v in outcome.stages(speech_end_ns).items()},
     }
-    return msgspec.to_builtins(data)  # type: ignore[no-any-return]
+
+
+def plain(value: Any) -> Any:
+    """Structs as dicts with field names, all the way down (on the wire they are bare arrays)."""
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
 
 
 def latency_table(stages: Mapping[str, Summary], budget_ms: float | None = None) -> Table:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deixis.runtime.cli.run import add_name
+from deixis.runtime.cli.show import plain
 from deixis.runtime.control import Client, Status, run_dir
 
 HELP = "show the nodes of a running daemon: state, rates, drops, CPU, fallbacks"
@@ -27,11 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the verb."""
-    import msgspec
-
     status = Client(run_dir(args.name)).status()
     if args.json:
-        print(json.dumps(msgspec.to_builtins(status)))
+        print(json.dumps(plain(status)))
         return 0 if status.state == "ready" else 1
     console = Console()
     console.print(
