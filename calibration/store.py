@@ -28,6 +28,10 @@ Array = NDArray[np.float64]
 _ROTATION_TOLERANCE = 1e-4
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
 _ASPECT_TOLERANCE = 0.005
+_HINT = (
+    "name yours: --set hands.calibration=FILE --set objects.calibration=FILE (the format is that of "
+    "tests/scenes/camera.json)"
+)
 
 
 class CameraCalibration(
@@ -149,9 +153,7 @@ def load_camera(path: str | Path) -> CameraCalibration:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise CalibrationError(
-            f"there is no camera calibration {path}", hint="deixis calibrate camera"
-        ) from None
+        raise CalibrationError(f"there is no camera calibration {path}", hint=_HINT) from None
     except OSError as cause:
         raise CalibrationError(f"cannot read {path}: {cause}") from cause
     try:
@@ -162,7 +164,7 @@ def load_camera(path: str | Path) -> CameraCalibration:
     if schema != SCHEMA:
         raise CalibrationError(
             f"{path} has schema {schema!r}; this deixis reads schema {SCHEMA}",
-            hint="deixis calibrate camera",
+            hint=_HINT,
         )
     try:
         calibration = msgspec.convert(data, CameraCalibration, dec_hook=_to_array)

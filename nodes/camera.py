@@ -43,7 +43,7 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         loop: Whether a file begins again when it ends.
     """
 
-    source: str = "none"
+    source: str | int = "none"
     width: int = 640
     height: int = 480
     fps: float = 30.0
@@ -301,12 +301,13 @@ class CameraNode(Node[CameraParams]):
         """Open the source of the parameters; a file starts at ``start_ns``, or now."""
         p = self.params
         self._playing_back = False
-        if p.source == "none":
-            self._use(None, p.source)
-        elif p.source.isdecimal() or p.source.startswith("/dev/"):
-            self._use(VideoDevice(p.source, p, self.clock), p.source)
+        source = str(p.source)
+        if source == "none":
+            self._use(None, source)
+        elif source.isdecimal() or source.startswith("/dev/"):
+            self._use(VideoDevice(source, p, self.clock), source)
         else:
-            path = self.path(p.source)
+            path = self.path(source)
             if path.suffix.lower() in _PICTURES:
                 self._use(StillPicture(path, p.fps, self.clock), path.name)
                 return

@@ -86,7 +86,7 @@ def test_another_aspect_ratio_is_refused() -> None:
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match="there is no camera calibration") as caught:
         load_camera(tmp_path / "none.json")
-    assert "deixis calibrate camera" in caught.value.hint
+    assert "--set hands.calibration=" in caught.value.hint
 
 
 @pytest.mark.parametrize(
