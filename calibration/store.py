@@ -29,8 +29,8 @@ _ROTATION_TOLERANCE = 1e-4
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
 _ASPECT_TOLERANCE = 0.005
 _HINT = (
-    "name yours: --set hands.calibration=FILE --set objects.calibration=FILE (the format is that of "
-    "tests/scenes/camera.json)"
+    "name yours: --set hands.calibration=FILE --set objects.calibration=FILE (the format is that "
+    "of tests/scenes/camera.json)"
 )
 
 

@@ -35,8 +35,8 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Parameters of the camera node.
 
     Attributes:
-        source: ``none`` (idle until a playback), a device (``0``, ``/dev/video0``), a video file, or
-            a picture that stands still.
+        source: ``none`` (idle until a playback), a device (``0``, ``/dev/video0``), a video file,
+            or a picture that stands still.
         width: Wanted width in pixels of a device's pictures.
         height: Wanted height.
         fps: Wanted rate of a device; also that of a file that does not say its own.
