@@ -1,0 +1,1 @@
+"""Domains (what can be said) that come with the package, as YAML."""

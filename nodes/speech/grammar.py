@@ -1,0 +1,317 @@
+"""What a text means in a domain: intent, slots, confidence, and whether the sentence is complete.
+
+    from deixis.nodes.speech.grammar import parse_text
+    print(parse_text("tabletop", "put that in the box")[0])
+
+The text is aligned to the domain's word graph (:mod:`deixis.nodes.speech.alignment`); the cost of
+the alignment becomes a confidence. What the recogniser itself makes of a sentence, given the audio,
+counts for more where it is known (:meth:`Grammar.rescored`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deixis.nodes.speech.alignment import FILLER_COST, Aligner, Alignment, Costs
+from deixis.nodes.speech.alignment import Path as GraphPath
+from deixis.nodes.speech.domain import Domain, load_domain
+from deixis.nodes.speech.slots import build_slots
+from deixis.nodes.speech.text import sound_cost, tokens
+from deixis.nodes.speech.wordgraph import compile_domain
+from deixis.runtime.messages import Parse, Word
+
+N_BEST: Final = 8
+VARIANTS: Final = 2
+MAX_TOKENS: Final = 24
+"""Of a longer text only the end is aligned: no sentence of a domain is nearly so long."""
+BREAK_OFF_COST: Final = 0.1
+
+# Confidence of an alignment: logistic in the cost per word, times logistic in the cost of the worst
+# word that matters (the verb, the words of slots). Set by hand on transcripts of synthetic voices,
+# like all constants below.
+CENTRE: Final = 0.3
+SLOPE: Final = 0.05
+KEY_CENTRE: Final = 0.55
+KEY_SLOPE: Final = 0.08
+KEY_DROPPED: Final = 0.6
+# … times logistic in the mean log probability of the words heard.
+HEARING_CENTRE: Final = -1.6
+HEARING_SLOPE: Final = 0.2
+# With the recogniser's own scores, in nats of loss against what it wrote down.
+OTHER_LOSS: Final = 6.5
+"""Loss of "something else": a sentence that loses more was not said."""
+ALIGNMENT_NATS: Final = 5.0
+"""A sentence that looks different from what was written down must sound the better for it."""
+
+Token = tuple[str, int]
+"""A normalised word, and the index of the word of the text that it comes from."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One alignment.
+
+    Attributes:
+        parse: What it means; ``text`` is the sentence of the grammar.
+        extendable: The sentence is complete, but could go on and say more.
+        spoken: What must have been said: the sentence with the fillers that were heard.
+        exact: It was heard just so.
+        cost: Cost of the alignment, per word.
+    """
+
+    parse: Parse
+    extendable: bool
+    spoken: str
+    exact: bool
+    cost: float
+
+
+class Grammar:
+    """A compiled domain that texts are aligned to.
+
+    Args:
+        domain: The domain.
+
+    Raises:
+        DomainError: The domain cannot be compiled.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        self.domain = domain
+        self.graph = compile_domain(domain)
+        self._aligner = Aligner(self.graph, domain.fillers)
+        self._interrupts = self._interrupting_words()
+
+    def readings(
+        self, text: str, words: Sequence[Word] = (), doubts: Costs | None = None
+    ) -> list[Reading]:
+        """Align a text.
+
+        Args:
+            text: As decoded or typed.
+            words: The words of the text with their times, one per whitespace-separated word.
+            doubts: How much less probable the recogniser found each word of the graph in place of
+                each word of the text, in nats, shape ``(words of the text, words of the graph)``.
+
+        Returns:
+            Sentences of up to ``N_BEST`` meanings, ``VARIANTS`` of each, most confident first
+            (:func:`merged` leaves one for every meaning); none for a text without words.
+        """
+        heard = self._split(tokens(text))[-MAX_TOKENS:]
+        if not heard:
+            return []
+        alignment = self._aligner.align([w for w, _ in heard], _per_token(heard, doubts))
+        n_content = len(heard) - alignment.n_fillers
+        found: dict[object, dict[str, Reading]] = {}
+        for path in alignment.paths:
+            reading = self._reading(path, heard, words, n_content)
+            variants = found.setdefault(meaning(reading.parse), {})
+            if len(variants) < VARIANTS:
+                variants.setdefault(reading.spoken, reading)
+            if len(found) >= N_BEST:
+                break
+        broken_off = self._break_off(heard, alignment, words)
+        readings = [r for variants in found.values() for r in variants.values()]
+        return _ranked(readings if broken_off is None else [*readings, broken_off])
+
+    def rescored(
+        self, readings: Sequence[Reading], losses: Sequence[float], words: Sequence[Word]
+    ) -> list[Reading]:
+        """Replace confidences by what the recogniser itself makes of the sentences.
+
+        Args:
+            readings: Readings.
+            losses: For each, how much less probable (nats) its sentence is than what was heard.
+            words: The words that were heard.
+
+        Returns:
+            One reading for every meaning, with the probabilities of its sentences added up, most
+            confident first.
+        """
+        totals = [
+            max(0.0, loss) + ALIGNMENT_NATS * reading.cost
+            for reading, loss in zip(readings, losses, strict=True)
+        ]
+        # Posterior over these sentences and "something else"; two readings can be one sentence.
+        sentences = {r.spoken: total for r, total in zip(readings, totals, strict=True)}
+        evidence = math.exp(-OTHER_LOSS) + sum(math.exp(-t) for t in sentences.values())
+        posterior: dict[object, float] = {}
+        for reading, total in zip(readings, totals, strict=True):
+            key = meaning(reading.parse)
+            posterior[key] = posterior.get(key, 0.0) + math.exp(-total) / evidence
+        hearing = _hearing(words)
+        by_total = sorted(zip(totals, readings, strict=True), key=lambda item: item[0])
+        return _ranked(
+            [
+                _with_confidence(r, posterior[meaning(r.parse)] * hearing)
+                for r in merged([reading for _, reading in by_total])
+            ]
+        )
+
+    def _split(self, heard: list[Token]) -> list[Token]:
+        """Split words that are two of the vocabulary run together (``pickup``)."""
+        known = self._aligner.vocabulary
+        result: list[Token] = []
+        for word, index in heard:
+            cuts = range(2, len(word) - 1) if word not in known and len(word) > 4 else ()
+            cut = next((c for c in cuts if word[:c] in known and word[c:] in known), None)
+            parts = (word,) if cut is None else (word[:cut], word[cut:])
+            result.extend((part, index) for part in parts)
+        return result
+
+    def _reading(
+        self, path: GraphPath, heard: Sequence[Token], words: Sequence[Word], n_content: int
+    ) -> Reading:
+        graph = self.graph
+        taken = [s for s in path.steps if s.arc >= 0]
+        said = [graph.words[graph.arc_word[s.arc]] for s in taken]
+        per_word = path.cost / max(1, n_content, len(taken))
+        confidence = _alignment_confidence(per_word) * _hearing(words)
+        confidence *= _logistic((KEY_CENTRE - self._worst_key(path, heard)) / KEY_SLOPE)
+        tagged = [
+            (graph.tags[graph.arc_tag[s.arc]], said[k], [heard[s.first + n][1] for n in range(s.n)])
+            for k, s in enumerate(taken)
+            if graph.arc_tag[s.arc] >= 0
+        ]
+        spoken = [
+            graph.words[graph.arc_word[s.arc]] if s.arc >= 0 else heard[s.first][0]
+            for s in path.steps
+            if s.arc >= 0 or s.cost <= FILLER_COST
+        ]
+        parse = Parse(
+            intent=graph.intent[path.end],
+            slots=build_slots(tagged, words),
+            confidence=round(confidence, 4),
+            complete=bool(graph.accepts[path.end]),
+            text=" ".join(said),
+        )
+        return Reading(
+            parse,
+            extendable=bool(graph.extendable[path.end]),
+            spoken=" ".join(spoken),
+            exact=all(s.cost <= FILLER_COST for s in path.steps),
+            cost=per_word,
+        )
+
+    def _worst_key(self, path: GraphPath, heard: Sequence[Token]) -> float:
+        """Cost of the worst word that matters, which a long sentence must not average away."""
+        worst = 0.0
+        for step in path.steps:
+            if step.arc >= 0:
+                if self._aligner.is_verb[step.arc] or self.graph.arc_tag[step.arc] >= 0:
+                    worst = max(worst, step.cost)
+            elif step.cost > FILLER_COST and heard[step.first][0] in self._aligner.slot_words:
+                worst = max(worst, KEY_DROPPED)
+        return worst
+
+    def _interrupting_words(self) -> dict[str, str]:
+        """Sentences of one word that break off another sentence, with their intents."""
+        graph = self.graph
+        return {
+            graph.words[word]: graph.intent[end]
+            for verb, end, word in zip(
+                self._aligner.is_verb, graph.dst, graph.arc_word, strict=True
+            )
+            if verb and graph.accepts[end] and graph.intent[end] in self.domain.interrupts
+        }
+
+    def _break_off(
+        self, heard: Sequence[Token], alignment: Alignment, words: Sequence[Word]
+    ) -> Reading | None:
+        """The beginning of a sentence, and then a word such as *stop*: that word is what counts."""
+        if len(heard) < 2 or not self._interrupts:
+            return None
+        last = heard[-1][0]
+        word = min(self._interrupts, key=lambda w: sound_cost(last, w))
+        cost = sound_cost(last, word) + BREAK_OFF_COST
+        before = alignment.prefix_cost / max(1, len(heard) - alignment.n_fillers - 1)
+        confidence = _alignment_confidence(before) * _alignment_confidence(cost) * _hearing(words)
+        if confidence < 0.05:
+            return None
+        parse = Parse(self._interrupts[word], (), round(confidence, 4), complete=True, text=word)
+        exact = alignment.prefix_cost <= FILLER_COST and last == word
+        return Reading(parse, extendable=False, spoken="", exact=exact, cost=cost)
+
+
+def _per_token(heard: Sequence[Token], doubts: Costs | None) -> list[Costs | None]:
+    """The doubts per token: of a word that gives several (``what's``), they are about the first."""
+    result: list[Costs | None] = []
+    previous = -1
+    for _, index in heard:
+        known = doubts is not None and index != previous and index < len(doubts)
+        result.append(doubts[index] if known and doubts is not None else None)
+        previous = index
+    return result
+
+
+def merged(readings: Iterable[Reading]) -> list[Reading]:
+    """The first of the readings for every meaning."""
+    found: dict[object, Reading] = {}
+    for reading in readings:
+        found.setdefault(meaning(reading.parse), reading)
+    return list(found.values())
+
+
+def _ranked(readings: list[Reading]) -> list[Reading]:
+    """Most confident first; of two that are as sure, the one that is a whole sentence."""
+    return sorted(readings, key=lambda r: (-r.parse.confidence, not r.parse.complete))
+
+
+def _with_confidence(reading: Reading, confidence: float) -> Reading:
+    parse = msgspec.structs.replace(reading.parse, confidence=round(confidence, 4))
+    return replace(reading, parse=parse)
+
+
+def _alignment_confidence(per_word: float) -> float:
+    return _logistic((CENTRE - per_word) / SLOPE) / _logistic(CENTRE / SLOPE)
+
+
+def _hearing(words: Sequence[Word]) -> float:
+    """How far to trust the recogniser: low where it was unsure of most words (coughs, noise)."""
+    if not words:
+        return 1.0
+    mean = sum(math.log(max(w.confidence, 1e-4)) for w in words) / len(words)
+    return _logistic((mean - HEARING_CENTRE) / HEARING_SLOPE)
+
+
+def _logistic(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, x))))
+
+
+def meaning(parse: Parse) -> object:
+    """What a parse asks for, apart from its wording, times and confidence; equal means the same."""
+    slots = tuple((s.name, s.kind, s.noun, s.colour, s.relation) for s in parse.slots)
+    values = tuple(s.text for s in parse.slots if s.kind == "value")
+    return parse.intent, slots, values, parse.complete
+
+
+@lru_cache(maxsize=4)
+def open_grammar(domain: str, base_dir: Path | None = None) -> Grammar:
+    """The compiled grammar of a domain, by name or path.
+
+    Raises:
+        DomainError: The domain is missing or wrong.
+    """
+    return Grammar(load_domain(domain, base_dir))
+
+
+def parse_text(domain: str | Grammar, text: str) -> list[Parse]:
+    """Parse a sentence.
+
+    Args:
+        domain: Name or path of a domain, or its compiled grammar.
+        text: The sentence.
+
+    Returns:
+        Readings, most confident first; below the domain's ``accept_confidence`` it is none of its
+        sentences.
+    """
+    grammar = open_grammar(domain) if isinstance(domain, str) else domain
+    return [r.parse for r in merged(grammar.readings(text))]

@@ -1,0 +1,261 @@
+"""The speech node: audio in, speech events out, from the start of a voice to the committed command.
+
+bench = NodeBench(SpeechNode, bundle=bundle)
+bench.send("typed", TypedCommand(Header(stamp_ns=0), "pick up that", ((0.4, 0.1, 0.0),)))
+print(bench.outputs["speech"][-1].parses)
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+import msgspec
+
+from deixis.nodes.speech.endpoint import Limits
+from deixis.nodes.speech.grammar import merged, open_grammar
+from deixis.nodes.speech.moonshine import Moonshine
+from deixis.nodes.speech.recognizer import EventKind, Recognizer, Settings, Utterance
+from deixis.nodes.speech.vad import VadParams
+from deixis.runtime import topics
+from deixis.runtime.clock import NS_PER_MS
+from deixis.runtime.errors import ConfigError
+from deixis.runtime.messages import (
+    AudioChunk,
+    Mark,
+    Parse,
+    Playback,
+    Slot,
+    SpeechEvent,
+    TypedCommand,
+    Vec3,
+    Word,
+)
+from deixis.runtime.node import Node
+from deixis.runtime.trace import COMMITTED, ENDPOINT, SPEECH_END, SPEECH_START
+
+SAMPLE_RATE_HZ: Final = 16_000
+
+
+class SpeechParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parameters of the speech node; None means what the domain says.
+
+    Attributes:
+        domain: Name or path of the domain.
+        complete_ms: Silence after a sentence that cannot go on.
+        extendable_ms: Silence after a complete sentence that could go on.
+        incomplete_ms: Silence after anything else.
+        accept_confidence: Least confidence of a command, in [0, 1].
+        vad_threshold: Silero's probability from which a voice begins, in [0, 1].
+        partial_ms: Audio between two partials while someone speaks.
+        max_utterance_s: Longest window that is decoded; a longer utterance is cut to half of it.
+        timeout_s: An utterance that goes on for longer is rejected.
+        stall_ms: Audio that is late by so much counts as silence.
+    """
+
+    domain: str = "tabletop"
+    complete_ms: float | None = None
+    extendable_ms: float | None = None
+    incomplete_ms: float | None = None
+    accept_confidence: float | None = None
+    vad_threshold: float = 0.5
+    partial_ms: float = 80.0
+    max_utterance_s: float = 8.0
+    timeout_s: float = 30.0
+    stall_ms: float = 500.0
+
+
+class SpeechNode(Node[SpeechParams]):
+    """Recognises commands in audio and in typed text."""
+
+    inputs = {"audio": topics.AUDIO, "typed": topics.TYPED, "playback": topics.PLAYBACK}
+    optional = frozenset({"typed", "playback"})
+    outputs = {"speech": topics.SPEECH}
+    Params = SpeechParams
+    priority = ("playback", "typed", "audio")
+
+    def setup(self) -> None:
+        """Load the domain and the models.
+
+        Raises:
+            DomainError: The domain is missing or wrong.
+            BundleError: The bundle lacks the speech models.
+            ConfigError: A parameter is out of range.
+        """
+        params = self.params
+        for name in ("vad_threshold", "accept_confidence"):
+            value = getattr(params, name)
+            if value is not None and not 0.0 < value < 1.0:
+                raise ConfigError(f"{self.context.node_id}: {name} is {value}, not within (0, 1)")
+        self._grammar = open_grammar(params.domain, self.context.base_dir)
+        self._moonshine = Moonshine.from_bundle(self.bundle(), self._grammar.graph.words)
+        self._recognizer = Recognizer(
+            self._moonshine, self._grammar, self._settings(), self._on_event
+        )
+        self._stream: str | None = None
+        self._last_audio_ns = 0
+
+    def close(self) -> None:
+        """Release the models."""
+        if hasattr(self, "_moonshine"):
+            self._moonshine.close()
+
+    def next_tick_ns(self) -> int | None:
+        """While someone speaks, look whether the audio still comes."""
+        if self._recognizer.utterance is None:
+            return None
+        return self._last_audio_ns + int(self.params.stall_ms * NS_PER_MS)
+
+    def on_tick(self) -> None:
+        """The audio has stopped in mid-utterance (a file ended, a device is gone)."""
+        self._last_audio_ns = self.clock.now_ns()
+        self._recognizer.feed_silence(self._last_audio_ns)
+
+    def on_audio(self, chunk: AudioChunk) -> None:
+        """The next piece of audio."""
+        if chunk.sample_rate_hz != SAMPLE_RATE_HZ:
+            self.note(
+                "sample_rate",
+                f"audio at {chunk.sample_rate_hz} Hz ignored: the bus carries {SAMPLE_RATE_HZ} Hz",
+            )
+            return
+        if chunk.stream != self._stream:
+            self._recognizer.reset("the audio switched to another source")
+            self._stream = chunk.stream
+        self._last_audio_ns = self.clock.now_ns()
+        concealed = self._recognizer.line.n_concealed
+        self._recognizer.feed(chunk, self._last_audio_ns)
+        if self._recognizer.line.n_concealed != concealed:
+            total_ms = 1000 * self._recognizer.line.n_concealed // SAMPLE_RATE_HZ
+            self.note("gaps", f"{total_ms} ms of audio lost so far, replaced by silence")
+
+    def on_playback(self, playback: Playback) -> None:
+        """Media are switched; a new scene begins with nothing said."""
+        if playback.reset:
+            self._recognizer.reset("a new scene began")
+
+    def on_typed(self, typed: TypedCommand) -> None:
+        """A typed command is final, or rejected, at once."""
+        now_ns = self.clock.now_ns()
+        words = tuple(Word(w, now_ns, now_ns) for w in typed.text.split())
+        readings = merged(self._grammar.readings(typed.text, words))
+        parses = tuple(r.parse for r in readings)
+        threshold = self._settings().accept_confidence
+        reason = self._typed_problem(parses, threshold, len(typed.points_base_m))
+        if not reason:
+            parses = tuple(_with_points(p, typed.points_base_m) for p in parses if p.complete)
+        self._publish(
+            "rejected" if reason else "final",
+            typed.header.command_id or _new_id(),
+            text=typed.text,
+            words=words,
+            parses=parses,
+            speech_start_ns=now_ns,
+            speech_end_ns=now_ns,
+            reason=reason,
+        )
+
+    def _typed_problem(self, parses: tuple[Parse, ...], threshold: float, n_points: int) -> str:
+        if not parses:
+            return "no words in it"
+        best = parses[0]
+        if best.confidence < threshold:
+            near = next((p.text for p in parses if p.complete), best.text)
+            return (
+                f"not a sentence of the domain {self._grammar.domain.name!r} "
+                f"(confidence {best.confidence:.2f}; the nearest is {near!r})"
+            )
+        if not best.complete:
+            return f"unfinished sentence ({best.text!r} …)"
+        deictic = [s.text for s in best.slots if s.kind == "deictic"]
+        if n_points > len(deictic):
+            said = f": {', '.join(deictic)}" if deictic else ""
+            return f"{n_points} points given for {len(deictic)} pointing words{said}"
+        return ""
+
+    def _on_event(self, kind: EventKind, utterance: Utterance, reason: str) -> None:
+        line = self._recognizer.line
+        parses = utterance.parses
+        if kind == "final":
+            parses = tuple(p for p in parses if p.complete)
+        self._publish(
+            kind,
+            utterance.command_id,
+            text=utterance.transcript.text,
+            words=utterance.words,
+            parses=parses,
+            speech_start_ns=line.time_ns(utterance.start),
+            speech_end_ns=line.time_ns(utterance.speech_end),
+            stable=utterance.stable and kind == "partial",
+            reason=reason,
+        )
+
+    def _publish(
+        self,
+        kind: EventKind,
+        command_id: str,
+        *,
+        text: str,
+        words: tuple[Word, ...],
+        parses: tuple[Parse, ...],
+        speech_start_ns: int,
+        speech_end_ns: int,
+        stable: bool = False,
+        reason: str = "",
+    ) -> None:
+        marks = [Mark(SPEECH_START, speech_start_ns)]
+        if kind != "start":
+            marks.append(Mark(SPEECH_END, speech_end_ns))
+        if kind in ("final", "rejected"):
+            now_ns = self.clock.now_ns()
+            marks += [Mark(ENDPOINT, now_ns), Mark(COMMITTED, now_ns)]
+            self.log.info("%s %s: %r %s", command_id, kind, text, reason or parses[0].text)
+        self.publish(
+            "speech",
+            SpeechEvent(
+                self.header(speech_end_ns, command_id),
+                kind=kind,
+                text=text,
+                words=words,
+                parses=parses,
+                stable=stable,
+                speech_end_ns=speech_end_ns,
+                reason=reason,
+                marks=tuple(marks),
+            ),
+        )
+
+    def _settings(self) -> Settings:
+        params, domain = self.params, self._grammar.domain
+        silences, thresholds = domain.silences, domain.thresholds
+
+        def either(own: float | None, of_domain: float) -> float:
+            return of_domain if own is None else own
+
+        return Settings(
+            limits=Limits(
+                complete_ms=either(params.complete_ms, silences.complete_ms),
+                extendable_ms=either(params.extendable_ms, silences.extendable_ms),
+                incomplete_ms=either(params.incomplete_ms, silences.incomplete_ms),
+                longest_s=params.timeout_s,
+            ),
+            vad=VadParams(start=params.vad_threshold, keep=0.4 * params.vad_threshold),
+            accept_confidence=either(params.accept_confidence, thresholds.accept_confidence),
+            interrupt_confidence=thresholds.interrupt_confidence,
+            partial_ms=params.partial_ms,
+            window_s=params.max_utterance_s,
+        )
+
+
+def _new_id() -> str:
+    return f"u-{uuid.uuid4().hex[:8]}"
+
+
+def _with_points(parse: Parse, points: tuple[Vec3, ...]) -> Parse:
+    """Give the points to the deictic slots in the order they were said."""
+    left = list(points)
+    slots: list[Slot] = []
+    for slot in parse.slots:
+        point = left.pop(0) if slot.kind == "deictic" and left else None
+        slots.append(msgspec.structs.replace(slot, point_base_m=point))
+    return msgspec.structs.replace(parse, slots=tuple(slots))
