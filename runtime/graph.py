@@ -164,6 +164,15 @@ def find_graph(name: str) -> Path:
     )
 
 
+def read_graph(path: Path) -> GraphSpec:
+    """Read a graph file without looking at its nodes.
+
+    Raises:
+        GraphError: It is missing, not YAML, or has unknown keys.
+    """
+    return convert(load_yaml(path, GraphError), GraphSpec, str(path), GraphError)
+
+
 def load_graph(path: Path, settings: Sequence[str] = ()) -> Graph:
     """Read and check a graph file.
 
@@ -174,7 +183,7 @@ def load_graph(path: Path, settings: Sequence[str] = ()) -> Graph:
     Raises:
         GraphError: Anything that would keep the graph from running, with file and place.
     """
-    spec = convert(load_yaml(path, GraphError), GraphSpec, str(path), GraphError)
+    spec = read_graph(path)
     by_id = {n.id: n for n in spec.nodes}
     if len(by_id) != len(spec.nodes) or DAEMON in by_id:
         ids = [n.id for n in spec.nodes]

@@ -26,7 +26,9 @@ from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.control import Client, Status, Tap, run_dir
 from deixis.runtime.episodes import Episode, ExpectedAction, TakenAction, mismatch
 from deixis.runtime.errors import DaemonError
+from deixis.runtime.graph import find_graph, read_graph
 from deixis.runtime.metrics import Summary, summarise
+from deixis.runtime.registry import node_class
 from deixis.runtime.trace import END_TO_END, SPEECH_END, STAGES, stages_ms, with_mark
 
 LISTENED = (topics.SPEECH, topics.RESOLUTION, topics.FEEDBACK, topics.SCENE)
@@ -273,6 +275,29 @@ def notes(status: Status) -> list[str]:
         for node in status.nodes
         for note in (node.telemetry.notes if node.telemetry else ())
     ]
+
+
+def scene_settings(graph: str, episodes: Path) -> list[str]:
+    """Overrides that make a graph fit some episodes.
+
+    Sources wait for the playback in place of their devices; nodes that need a camera calibration or
+    a gallery get the ``camera.json`` and ``gallery/`` that lie in the episodes' folder or above it.
+
+    Raises:
+        GraphError: The graph cannot be read.
+    """
+    folders = (episodes.resolve(), *episodes.resolve().parents[:2])
+    settings = []
+    for node in read_graph(find_graph(graph)).nodes:
+        node_type = node_class(node.node)
+        known = node_type.Params.__struct_fields__
+        if "source" in known and "playback" in node_type.inputs:
+            settings.append(f"{node.id}.source=none")
+        for param, name in (("calibration", "camera.json"), ("gallery", "gallery")):
+            found = next((f / name for f in folders if (f / name).exists()), None)
+            if param in known and found is not None:
+                settings.append(f"{node.id}.{param}={found}")
+    return settings
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from deixis.runtime.replay import (
     latency_table,
     notes,
     running_daemon,
+    scene_settings,
 )
 from deixis.runtime.trace import END_TO_END
 
@@ -37,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "--episodes", type=Path, default=EPISODES, metavar="DIR",
-        help="an episode, or a folder of episodes (default: %(default)s)",
+        help="an episode, or a folder of them; camera.json and gallery/ are looked for there and "
+        "above (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="only this episode (repeatable)"
@@ -65,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         f"[bold]{args.graph}[/] with bundle [bold]{args.bundle}[/]"
     )
     played: list[PlayedEpisode] = []
-    with running_daemon(args.graph, args.bundle, args.settings) as client:
+    settings = [*scene_settings(args.graph, args.episodes), *args.settings]
+    with running_daemon(args.graph, args.bundle, settings) as client:
         before = client.status()
         console.print(
             f"daemon ready: {len(before.nodes)} nodes, one process each, "

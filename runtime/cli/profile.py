@@ -21,7 +21,14 @@ from deixis.runtime.cli import demo, show
 from deixis.runtime.control import Status
 from deixis.runtime.episodes import load_episodes
 from deixis.runtime.machine import describe_machine
-from deixis.runtime.replay import EpisodePlayer, drops, latency_table, notes, running_daemon
+from deixis.runtime.replay import (
+    EpisodePlayer,
+    drops,
+    latency_table,
+    notes,
+    running_daemon,
+    scene_settings,
+)
 from deixis.runtime.trace import END_TO_END
 
 HELP = "measure latency per stage, drops, CPU and memory over episodes; exit 1 over budget"
@@ -46,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     rounds = max(1, -(-int(args.seconds or 0) // max(1, int(round_s))))
     console = Console(quiet=args.json)
     played = []
-    with running_daemon(args.graph, args.bundle, args.settings) as client:
+    settings = [*scene_settings(args.graph, args.episodes), *args.settings]
+    with running_daemon(args.graph, args.bundle, settings) as client:
         before = client.status()
         cpu_before, wall_start_s = _cpu_seconds(before), time.monotonic()
         player = EpisodePlayer(client)
