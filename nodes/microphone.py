@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from deixis.runtime import topics
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
-from deixis.runtime.errors import ConfigError, DeviceError, MediaError, MissingExtraError
+from deixis.runtime.errors import ConfigError, DeviceError, MediaError
 from deixis.runtime.messages import AudioChunk, Playback
 from deixis.runtime.node import Node
+from deixis.runtime.portaudio import input_devices, start_portaudio
 
 RATE_HZ: Final = 16_000
 POLL_NS: Final = 4 * NS_PER_MS
@@ -229,10 +230,9 @@ class _Device:
     """A device through PyAudio (PortAudio); its callback only queues."""
 
     def __init__(self, wanted: int | str | None, chunk: int) -> None:
-        try:
-            import pyaudio
-        except ImportError as cause:
-            raise MissingExtraError("pyaudio", "mic") from cause
+        self._audio = start_portaudio()
+        import pyaudio
+
         self._queue: deque[tuple[int, int, bytes, bool]] = deque(maxlen=QUEUE)
         self._n_called = 0
         self._n_taken = 0
@@ -240,7 +240,6 @@ class _Device:
         self._alive_ns = time.monotonic_ns()
         self._next_ns = self._alive_ns
         self._pyaudio = pyaudio
-        self._audio = pyaudio.PyAudio()
         try:
             index, self.name, rate_hz = self._find(wanted)
             self._rate_hz, self._stream = self._open(pyaudio, index, rate_hz, chunk)
@@ -281,10 +280,7 @@ class _Device:
 
     def _find(self, wanted: int | str | None) -> tuple[int, str, int]:
         """Index, name and own sample rate of the wanted device."""
-        devices = [
-            self._audio.get_device_info_by_index(i) for i in range(self._audio.get_device_count())
-        ]
-        inputs = [d for d in devices if d["maxInputChannels"] > 0]
+        inputs = input_devices(self._audio)
         found = None
         if wanted is None and inputs:
             try:

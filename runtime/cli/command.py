@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from deixis.runtime.cli.run import add_name
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.control import Client, Tap, run_dir
 from deixis.runtime.errors import DaemonError, MediaError, UsageError
-from deixis.runtime.replay import OutcomeCollector
+from deixis.runtime.replay import OutcomeCollector, notes
 
 HELP = "give one command, typed or as recorded sound and picture, to a running daemon"
 EXAMPLE = 'deixis command "put that there" --point-at 0.42,0.10,0 --point-at 0.60,-0.15,0'
@@ -90,12 +91,18 @@ def run(args: argparse.Namespace) -> int:
             if item is not None:
                 collector.add(item[1])
     outcomes = list(collector.outcomes.values())
+    # A file that was resampled, or refused: the nodes note it.
+    remarks = notes(client.status())
     if args.json:
-        print(json.dumps({"outcomes": [show.outcome_json(o, zero_ns=zero_ns) for o in outcomes]}))
+        shown = [show.outcome_json(o, zero_ns=zero_ns) for o in outcomes]
+        print(json.dumps({"outcomes": shown, "notes": remarks}))
     elif outcomes:
         console = Console()
         for outcome in outcomes:
             show.show_outcome(console, outcome, zero_ns=zero_ns)
+    if not args.json:
+        for remark in remarks:
+            print(f"note: {remark}", file=sys.stderr)
     if not outcomes:
         raise DaemonError(
             "no command was heard" if args.wav else "the daemon did not answer the command",

@@ -20,8 +20,9 @@ from rich.console import Console
 from deixis.runtime.bundle import Bundle
 from deixis.runtime.cli.run import DEFAULT_BUNDLE, add_name
 from deixis.runtime.control import Client, run_dir
-from deixis.runtime.errors import DeixisError
+from deixis.runtime.errors import DeixisError, MissingExtraError
 from deixis.runtime.frames import SHM_DIR
+from deixis.runtime.portaudio import input_devices, open_portaudio
 
 HELP = "check this machine: packages, bundle, devices, shared memory, daemon"
 EXAMPLE = "deixis doctor --bundle bundles/cpu"
@@ -138,19 +139,11 @@ def _cameras() -> Finding:
 
 def _microphones() -> Finding:
     try:
-        import pyaudio
-    except ImportError:
-        mend = "for live use: pip install 'deixis[mic]' (needs portaudio19-dev and a compiler)"
-        return Finding("microphone", "optional", "PyAudio is not installed", mend)
-    audio = pyaudio.PyAudio()
-    try:
-        inputs = [
-            str(info["name"])
-            for info in map(audio.get_device_info_by_index, range(audio.get_device_count()))
-            if int(info["maxInputChannels"]) > 0
-        ]
-    finally:
-        audio.terminate()
+        with open_portaudio() as audio:
+            inputs = [str(d["name"]) for d in input_devices(audio)]
+    except MissingExtraError as error:
+        mend = f"for live use: {error.hint} (needs portaudio19-dev and a compiler)"
+        return Finding("microphone", "optional", error.message, mend)
     if inputs:
         return Finding("microphone", "ok", ", ".join(inputs))
     return Finding("microphone", "optional", "none found", "plug one in for live use")
