@@ -312,7 +312,8 @@ def running_daemon(
     name = f"own-{os.getpid()}"
     client = Client(run_dir(name))
     with tempfile.TemporaryFile("w+") as log:
-        command = [sys.executable, "-m", "deixis", "run", graph, "--bundle", str(bundle)]
+        # -P: in a checkout's root the folder deixis/ would hide an installed package.
+        command = [sys.executable, "-P", "-m", "deixis", "run", graph, "--bundle", str(bundle)]
         command += ["--name", name, "--log", "warning"]
         for setting in settings:
             command += ["--set", setting]

@@ -40,6 +40,8 @@ NAT_COST: Final = 0.13
 MAX_ENDS: Final = 16
 MARGIN: Final = 1.2
 """How far dearer than the best a path may be."""
+HOPELESS_COST: Final = 0.8
+"""Cost per word beyond which no path is worth a second look."""
 MAX_STEPS: Final = 250
 MAX_ROWS: Final = 2000
 
@@ -196,7 +198,9 @@ class Aligner:
         """Paths, cheapest first."""
         graph, last = self.graph, columns[-1]
         ends = last + np.where(graph.accepts, 0.0, INCOMPLETE_COST).astype(np.float32)
-        bound = float(ends.min()) + MARGIN
+        best = float(ends.min())
+        # Talk that fits nowhere has thousands of equally bad paths; nobody wants them.
+        bound = best + (MARGIN if best <= HOPELESS_COST * len(heard) else 0.0)
         number = count()
         # Cost of the whole path, tie-breaker, words left, state, cost behind, end, steps behind.
         heap: list[tuple[float, int, int, int, float, int, _Chain | None]] = []

@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from deixis.nodes.speech.alignment import HOPELESS_COST
 from deixis.nodes.speech.audio import RATE_HZ, AudioLine
 from deixis.nodes.speech.endpoint import Endpointer, Limits, Outlook
 from deixis.nodes.speech.grammar import Grammar, Reading, meaning, merged
@@ -31,8 +32,6 @@ EventKind = Literal["start", "partial", "final", "rejected"]
 
 LEAD: Final = RATE_HZ // 2
 """Audio before the speech that goes into the window: a word at its very edge is misheard."""
-HOPELESS_COST: Final = 0.8
-"""Cost per word beyond which no sentence of the domain is worth a second look."""
 MAX_SCORED: Final = 10
 TAIL: Final = RATE_HZ // 50
 """Audio after the last sample of speech that a decoding must have seen."""
@@ -52,6 +51,7 @@ class Settings:
         interrupt_ms: An interrupting word must stay the last one for so long, or the voice end.
         speculate_ms: Silence after which the last decoding is done ahead of time.
         window_s: Longest window that is decoded; a longer utterance is cut to half of it.
+        unhurried_s: In longer utterances partials come more slowly, in proportion.
         patience_ms: A decoding may be skipped while the audio waiting is more than this.
     """
 
@@ -63,6 +63,7 @@ class Settings:
     interrupt_ms: float = 80.0
     speculate_ms: float = 40.0
     window_s: float = 8.0
+    unhurried_s: float = 3.0
     patience_ms: float = 60.0
 
 
@@ -218,7 +219,9 @@ class Recognizer:
             and best.parse.confidence >= settings.interrupt_confidence
             and not utterance.stable
         )
-        return fresh >= (settings.partial_ms / 2 if urgent else settings.partial_ms) * PER_MS
+        # In long talk decoding takes longer, and there is less haste.
+        long = max(1.0, (end - utterance.window_start) / (settings.unhurried_s * RATE_HZ))
+        return fresh >= settings.partial_ms * PER_MS * (0.5 if urgent else long)
 
     def _decode(self, utterance: Utterance) -> None:
         line, settings = self.line, self.settings

@@ -163,11 +163,14 @@ RECORD = """
 import sys, time
 from pathlib import Path
 import numpy as np
+from deixis.nodes import microphone
 from deixis.nodes.microphone import MicrophoneNode
 from deixis.runtime.clock import SystemClock
 from deixis.runtime.errors import DeixisError
 from deixis.runtime.node import NodeContext
 
+# ALSA's null device is not paced: a minute of audio can come in a blink.
+microphone.QUEUE = 1_000_000
 parts = []
 context = NodeContext("microphone", SystemClock(), lambda output, message: parts.append(message))
 device = sys.argv[1]
