@@ -206,9 +206,13 @@ class SpeechNode(Node[SpeechParams]):
         marks = [Mark(SPEECH_START, speech_start_ns)]
         if kind != "start":
             marks.append(Mark(SPEECH_END, speech_end_ns))
+        # A sure stop is acted on as it is; it does not wait for an endpoint.
+        stops = stable and bool(parses) and parses[0].intent == "stop"
+        if kind in ("final", "rejected") or stops:
+            # The rule fires when the chunk that it hangs on is there; what follows is recognition.
+            fired_ns = max(self._last_audio_ns, speech_end_ns)
+            marks += [Mark(ENDPOINT, fired_ns), Mark(COMMITTED, self.clock.now_ns())]
         if kind in ("final", "rejected"):
-            now_ns = self.clock.now_ns()
-            marks += [Mark(ENDPOINT, now_ns), Mark(COMMITTED, now_ns)]
             self.log.info("%s %s: %r %s", command_id, kind, text, reason or parses[0].text)
         self.publish(
             "speech",
