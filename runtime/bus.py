@@ -260,7 +260,7 @@ class Bus:
             frame.header, ring.name, slot, seq, (height, width, channels), frame.stream
         )
 
-    def resend(self) -> None:
+    def _resend(self) -> None:
         """Send unacknowledged commands again; give up on those past their deadline."""
         now_ns = time.monotonic_ns()
         senders = {id(s): s for group in self._senders.values() for s in group}
@@ -281,12 +281,14 @@ class Bus:
     def poll(self, timeout_ms: float) -> None:
         """Wait up to ``timeout_ms`` for messages and put all that have arrived into the queues."""
         if self._pending:
-            self.resend()
             timeout_ms = min(timeout_ms, RESEND_MS)
         # Rounded up: rounding down would spin through the last millisecond.
         for socket, _ in self._poller.poll(math.ceil(max(0.0, timeout_ms))):
             if not isinstance(socket, int):
                 self._drain(socket)
+        # After the acknowledgements that were waiting have been read.
+        if self._pending:
+            self._resend()
 
     def watch(self, fd: int) -> None:
         """Let a file descriptor that becomes readable end :meth:`poll` early."""

@@ -11,7 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+import soxr
 
 from deixis.runtime.bundle import Bundle
 
@@ -108,6 +111,18 @@ def test_recorded_sound_and_picture_into_a_running_daemon(
     outcome = json.loads(done.stdout)["outcomes"][0]
     assert outcome["action"]["intent"] == "pick"
     assert outcome["latency_ms"]["end_to_end"] > 0
+
+
+def test_sound_at_another_rate_is_resampled_and_said(
+    daemon: subprocess.Popen[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    audio, rate_hz = soundfile.read(ROOT / "tests/scenes/episodes/red_cup_no_gesture/audio.wav")
+    stereo = soxr.resample(np.stack([audio, audio], axis=1), rate_hz, 44_100)
+    soundfile.write(tmp_path / "cd.wav", stereo, 44_100)
+    done = deixis(environment, "command", "--wav", str(tmp_path / "cd.wav"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "bring red cup" in done.stdout
+    assert "44100 Hz resampled to 16000 Hz, 2 channels mixed to one" in done.stderr
 
 
 def test_a_file_that_is_no_sound(
