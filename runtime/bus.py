@@ -20,11 +20,9 @@ import itertools
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import zmq
@@ -32,10 +30,12 @@ import zmq
 from deixis.runtime import messages as m
 from deixis.runtime import topics
 from deixis.runtime.clock import NS_PER_MS
+from deixis.runtime.closing import Closing
 from deixis.runtime.errors import BusError, MessageError, SharedMemoryError
 from deixis.runtime.frames import FrameRing
 from deixis.runtime.graph import Link
-from deixis.runtime.topics import Policy, Topic
+from deixis.runtime.queues import InputQueue
+from deixis.runtime.topics import Topic
 
 TELEMETRY = "telemetry"
 RESEND_MS = 40.0
@@ -72,39 +72,6 @@ def hash_path(path: Path) -> int:
 
 
 @dataclass
-class _Input:
-    """Queue and counters of one input."""
-
-    topic: Topic
-    policy: Policy
-    depth: int
-    rank: int
-    queue: deque[tuple[int, str, bytes | m.Message]] = field(default_factory=deque)
-    received: int = 0
-    dropped: int = 0
-    refused: int = 0
-    # Per source: number of the last message handled, and how many the policy dropped since.
-    last_seq: dict[str, int] = field(default_factory=dict)
-    skipped: dict[str, int] = field(default_factory=dict)
-
-    def push(self, arrival: int, source: str, item: bytes | m.Message) -> None:
-        limit = 1 if self.policy == "latest" else self.depth
-        while len(self.queue) >= limit:
-            _, old_source, _ = self.queue.popleft()
-            self.dropped += 1
-            self.skipped[old_source] = self.skipped.get(old_source, 0) + 1
-        self.queue.append((arrival, source, item))
-
-    def note_seq(self, source: str, seq: int) -> None:
-        """Count messages that never arrived (the sender's limit was reached)."""
-        last = self.last_seq.get(source)
-        if last is not None and seq > last:
-            self.dropped += max(0, seq - last - 1 - self.skipped.get(source, 0))
-        self.last_seq[source] = seq
-        self.skipped[source] = 0
-
-
-@dataclass
 class _Pending:
     """A command that is not acknowledged yet."""
 
@@ -114,7 +81,7 @@ class _Pending:
     tries: int = 1
 
 
-class Bus:
+class Bus(Closing):
     """The sockets of one node.
 
     Args:
@@ -139,7 +106,7 @@ class Bus:
         self._context = zmq.Context()
         self._poller = zmq.Poller()
         self._arrivals = itertools.count()
-        self._inputs: dict[str, _Input] = {}
+        self._inputs: dict[str, InputQueue] = {}
         self._subscriptions: dict[zmq.Socket[bytes], tuple[str, dict[bytes, list[str]]]] = {}
         self._routers: dict[zmq.Socket[bytes], str] = {}
         self._pulls: dict[zmq.Socket[bytes], str] = {}
@@ -176,7 +143,7 @@ class Bus:
 
     def _connect_input(self, link: Link, priority: Sequence[str]) -> None:
         if link.input not in self._inputs:
-            self._inputs[link.input] = _Input(
+            self._inputs[link.input] = InputQueue(
                 link.topic, link.policy, link.depth, _rank(link, priority)
             )
             if link.topic.transport in ("command", "stop"):
@@ -343,7 +310,7 @@ class Bus:
                 entry.received += 1
                 return name, message
 
-    def _decode(self, entry: _Input, payload: bytes) -> m.Message | None:
+    def _decode(self, entry: InputQueue, payload: bytes) -> m.Message | None:
         try:
             if entry.topic.transport != "frame":
                 return m.decode(payload, entry.topic.message)
@@ -388,17 +355,6 @@ class Bus:
         for ring in self._attached.values():
             ring.close()
         self._context.destroy(linger=0)
-
-    def __enter__(self) -> Bus:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _rank(link: Link, priority: Sequence[str]) -> int:

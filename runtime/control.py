@@ -13,13 +13,13 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 import zmq
 
 from deixis.runtime import messages as m
 from deixis.runtime.bus import endpoint
+from deixis.runtime.closing import Closing
 from deixis.runtime.errors import BusError, DaemonError, MessageError
 from deixis.runtime.topics import TOPICS, Topic
 
@@ -220,7 +220,7 @@ class Client:
             context.destroy(linger=0)
 
 
-class Tap:
+class Tap(Closing):
     """Listens to outputs of running nodes, as a subscriber more; never slows them down.
 
     Args:
@@ -263,14 +263,3 @@ class Tap:
     def close(self) -> None:
         """Close the sockets."""
         self._context.destroy(linger=0)
-
-    def __enter__(self) -> Tap:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from deixis.runtime.bundle import Bundle
 from deixis.runtime.clock import NS_PER_MS, SimulatedClock
+from deixis.runtime.closing import Closing
 from deixis.runtime.config import convert
 from deixis.runtime.errors import NodeError
 from deixis.runtime.messages import Message
 from deixis.runtime.node import Node, NodeContext, check_declaration
 
 
-class NodeBench:
+class NodeBench(Closing):
     """A node with its inputs and outputs in hand.
 
     Args:
@@ -81,14 +81,3 @@ class NodeBench:
     def close(self) -> None:
         """Close the node."""
         self.node.close()
-
-    def __enter__(self) -> NodeBench:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
