@@ -119,7 +119,7 @@ def test_sound_at_another_rate_is_resampled_and_said(
     audio, rate_hz = soundfile.read(ROOT / "tests/scenes/episodes/red_cup_no_gesture/audio.wav")
     stereo = soxr.resample(np.stack([audio, audio], axis=1), rate_hz, 44_100)
     soundfile.write(tmp_path / "cd.wav", stereo, 44_100)
-    done = deixis(environment, "command", "--wav", str(tmp_path / "cd.wav"))
+    done = deixis(environment, "command", "--reset", "--wav", str(tmp_path / "cd.wav"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "bring red cup" in done.stdout
     assert "44100 Hz resampled to 16000 Hz, 2 channels mixed to one" in done.stderr
