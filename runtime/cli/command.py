@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "--point-at goes with a typed sentence; with --wav, show the hand: --video"
         )
+    if args.text is not None and args.video is not None:
+        raise UsageError("--video goes with --wav; a typed sentence points with --point-at x,y,z")
     for path in (args.wav, args.video):
         if path is not None and not path.is_file():
             raise MediaError(f"there is no file {path}")
