@@ -59,7 +59,7 @@ class SpeechParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     incomplete_ms: float | None = None
     accept_confidence: float | None = None
     vad_threshold: float = 0.5
-    partial_ms: float = 80.0
+    partial_ms: float = 60.0
     max_utterance_s: float = 8.0
     timeout_s: float = 30.0
     stall_ms: float = 500.0

@@ -59,11 +59,11 @@ class Settings:
     vad: VadParams = field(default_factory=VadParams)
     accept_confidence: float = 0.5
     interrupt_confidence: float = 0.7
-    partial_ms: float = 80.0
+    partial_ms: float = 60.0
     interrupt_ms: float = 80.0
     speculate_ms: float = 40.0
     window_s: float = 8.0
-    unhurried_s: float = 3.0
+    unhurried_s: float = 6.4
     patience_ms: float = 60.0
 
 

@@ -171,3 +171,11 @@ def test_the_gallery_shows_every_kind() -> None:
             picture = cv2.imread(str(view))
             assert picture is not None
             assert picture.shape == (128, 128, 3)
+
+
+def test_the_still_table_is_the_first_frame_of_its_episode() -> None:
+    still = cv2.imread(str(HERE / "table.png"))
+    found, frame = cv2.VideoCapture(str(EPISODES / "red_cup_no_gesture" / "video.mp4")).read()
+    assert found
+    assert still is not None
+    assert np.abs(still.astype(int) - frame.astype(int)).mean() < 2.0
