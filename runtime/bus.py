@@ -19,7 +19,9 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import os
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,14 +63,8 @@ def endpoint(run_dir: Path, node_id: str, kind: str) -> str:
 
 def ring_prefix(run_dir: Path) -> str:
     """Prefix of the names of all shared-memory rings of a run."""
-    return f"deixis-{abs(hash_path(run_dir)):x}-"
-
-
-def hash_path(path: Path) -> int:
-    """A hash of a path that is the same in every process."""
-    import zlib
-
-    return zlib.crc32(str(path.resolve()).encode())
+    # Not hash(): that differs from process to process.
+    return f"deixis-{zlib.crc32(str(run_dir.resolve()).encode()):x}-"
 
 
 @dataclass
@@ -194,10 +190,7 @@ class Bus(Closing):
             payload = m.encode(self._store_frame(output, message))
         else:
             payload = m.encode(message)
-        if topic.transport in ("pub", "frame"):
-            self._publisher.send(output.encode() + b"\0" + payload)
-            return
-        # Whoever listens in (a recorder, the command line) sees commands and stops as well.
+        # Commands and stops as well: whoever listens in (a recorder, the command line) sees them.
         self._publisher.send(output.encode() + b"\0" + payload)
         for sender in self._senders.get(output, ()):
             self._send_now(sender, payload)
@@ -218,7 +211,10 @@ class Bus(Closing):
         if ring is None or image.nbytes > slot_bytes:
             if ring is not None:
                 ring.close()
-            name = f"{ring_prefix(self._run_dir)}{self._node_id}-{output}-{image.nbytes}"
+            # The process is part of the name: a reader must not take the memory of a node that
+            # died for that of its successor, whose numbers begin at 0 again.
+            stem = f"{ring_prefix(self._run_dir)}{self._node_id}-{output}"
+            name = f"{stem}-{os.getpid()}-{image.nbytes}"
             ring = FrameRing.create(name, image.nbytes)
             self._rings[output] = (ring, image.nbytes)
         slot, seq = ring.write(image)
@@ -326,21 +322,21 @@ class Bus(Closing):
         return m.Frame(reference.header, image, reference.stream)
 
     def _read_frame(self, reference: m.FrameRef) -> Any | None:
-        ring = self._attached.get(reference.ring)
-        if ring is None:
-            if not reference.ring.startswith(ring_prefix(self._run_dir)):
-                _log.error("%s: refused the frame ring %r", self._node_id, reference.ring)
-                return None
+        if not reference.ring.startswith(ring_prefix(self._run_dir)):
+            _log.error("%s: refused the frame ring %r", self._node_id, reference.ring)
+            return None
+        # Without process and size: the successor of a ring takes its place.
+        stem = reference.ring.rsplit("-", 2)[0]
+        ring = self._attached.get(stem)
+        if ring is None or ring.name != reference.ring:
+            if ring is not None:
+                self._attached.pop(stem).close()
             try:
-                ring = self._attached[reference.ring] = FrameRing.attach(reference.ring)
+                ring = self._attached[stem] = FrameRing.attach(reference.ring)
             except SharedMemoryError as error:
                 _log.error("%s: %s", self._node_id, error)
                 return None
-        image = ring.read(reference.slot, reference.slot_seq, reference.shape)
-        if image is None:
-            # Overwritten, or the camera restarted with a new ring of the same name.
-            self._attached.pop(reference.ring).close()
-        return image
+        return ring.read(reference.slot, reference.slot_seq, reference.shape)
 
     def input_stats(self) -> dict[str, m.InputStats]:
         """Counters per input."""

@@ -25,9 +25,11 @@ import msgspec
 
 from deixis.runtime import messages as m
 from deixis.runtime.bundle import Bundle
+from deixis.runtime.bus import ring_prefix
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.control import NodeStatus
 from deixis.runtime.errors import NodeError
+from deixis.runtime.frames import SHM_DIR
 from deixis.runtime.graph import Graph
 from deixis.runtime.host import CLOSE, GO, HostSpec
 from deixis.runtime.host import main as host_main
@@ -242,7 +244,11 @@ class Supervisor:
     def _restart(self, node_id: str, running: _Running) -> None:
         running.process.join(1.0)
         running.pipe.close()
-        for path in self._run_dir.glob(f"{node_id}.*"):
+        leftovers = [
+            *self._run_dir.glob(f"{node_id}.*"),
+            *SHM_DIR.glob(f"{ring_prefix(self._run_dir)}{node_id}-*"),
+        ]
+        for path in leftovers:
             path.unlink(missing_ok=True)
         fresh = self._start(node_id)
         fresh.state = "restarting"

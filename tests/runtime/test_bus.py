@@ -214,3 +214,24 @@ def test_a_descriptor_of_a_foreign_ring_is_refused(
 def test_a_path_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
     with pytest.raises(BusError, match="longer than Unix allows"):
         endpoint(tmp_path / ("x" * 100), "node", "pub")
+
+
+def test_a_successor_of_a_dead_sender_is_not_taken_for_it(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frame 0 of the new process must not be read from the old one's memory."""
+    sender, receiver = connect(link(topics.FRAME))
+    old = np.full((48, 64, 3), 1, np.uint8)
+    sender.send("frame", m.Frame(m.Header(1, 0, "a"), old))
+    settle(receiver)
+    assert len(take(receiver)) == 1
+    # What a new process has: its own number, and no ring yet.
+    monkeypatch.setattr("deixis.runtime.bus.os.getpid", lambda: 1)
+    old_ring, _ = sender._rings.pop("frame")
+    new = np.full((48, 64, 3), 2, np.uint8)
+    sender.send("frame", m.Frame(m.Header(2, 0, "a"), new))
+    settle(receiver)
+    ((_, frame),) = take(receiver)
+    assert isinstance(frame, m.Frame)
+    np.testing.assert_array_equal(frame.image, new)
+    old_ring.close()
