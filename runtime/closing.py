@@ -8,16 +8,17 @@ with Tap() as tap: ...
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Closing:
+class Closing(ABC):
     """Closes itself at the end of a ``with`` block."""
 
+    @abstractmethod
     def close(self) -> None:
         """Release everything."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

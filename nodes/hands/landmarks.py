@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from deixis.nodes.hands.crop import Crop
 from deixis.runtime.engines import Engine
 
-N_LANDMARKS = 21
 WRIST = 0
-THUMB = (1, 2, 3, 4)
 INDEX = (5, 6, 7, 8)
 MIDDLE = (9, 10, 11, 12)
 RING = (13, 14, 15, 16)

@@ -9,6 +9,7 @@ A step begins where the robot is when it is first advanced; after a halt it goes
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -33,7 +34,7 @@ class Step(Protocol):
         """Motion was halted: go on from rest."""
 
 
-class _Line:
+class _Line(ABC):
     """A motion from wherever it begins; subclasses say what moves."""
 
     def __init__(self, detail: str, max_speed: float, max_acceleration: float) -> None:
@@ -43,13 +44,13 @@ class _Line:
         self._profile: Trapezoid | None = None
         self._elapsed_s = 0.0
 
+    @abstractmethod
     def begin(self) -> float:
         """Remember the start; the length of the way from there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def move(self, share: float) -> None:
         """Be at this share of the way, in [0, 1]."""
-        raise NotImplementedError
 
     @property
     def share(self) -> float:

@@ -20,6 +20,7 @@ from deixis.runtime.episodes import load_episodes
 from deixis.runtime.replay import (
     EpisodePlayer,
     PlayedEpisode,
+    all_problems,
     drops,
     latency_table,
     notes,
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     dropped = drops(before, after)
     end_to_end = stages[END_TO_END.name]
     late = end_to_end.p99 is not None and end_to_end.p99 >= args.budget_ms
-    problems = [f"{p.episode.truth.name}: {text}" for p in played for text in p.problems]
+    problems = all_problems(played)
     if args.json:
         print(json.dumps(_report(played, stages, dropped, late, args.budget_ms)))
         return 1 if problems or late else 0

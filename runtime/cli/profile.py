@@ -23,6 +23,7 @@ from deixis.runtime.episodes import load_episodes
 from deixis.runtime.machine import describe_machine
 from deixis.runtime.replay import (
     EpisodePlayer,
+    all_problems,
     drops,
     latency_table,
     notes,
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     dropped = drops(before, after)
     p99 = stages[END_TO_END.name].p99
     late = p99 is not None and p99 >= args.budget_ms
-    problems = [f"{p.episode.truth.name}: {text}" for p in played for text in p.problems]
+    problems = all_problems(played)
     report = {
         "machine": describe_machine(),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
