@@ -46,7 +46,7 @@ lint: $(VENV)/.ready
 	@echo "== mypy --strict on the installed wheel"
 	@rm -rf build
 	@$(PIP) install --no-deps --target build/wheel . 2>/dev/null
-	@MYPYPATH=build/wheel $(BIN)/mypy -p deixis
+	@MYPYPATH=build/wheel $(BIN)/mypy -p deixis -p bench
 
 clean:
 	rm -rf $(VENV) .cache build bundles *.egg-info
@@ -86,8 +86,8 @@ $(VENV)/.ready: setup.py pyproject.toml constraints.txt
 $(VENV)/.mic: $(VENV)/.ready
 	@$(call system_packages,gcc libc6-dev portaudio19-dev)
 	@$(BIN)/python -c 'import sysconfig, pathlib, sys; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' || { $(call system_packages,python3-dev); }
-	@echo "== building PyAudio"
-	@$(PIP) install -c constraints.txt -e '.[mic]' 2>&1 | { grep -iv warning || true; }
+	@echo "== building PyAudio, installing the wake words"
+	@$(PIP) install -c constraints.txt -e '.[mic,wake]' 2>&1 | { grep -iv warning || true; }
 	@touch $@
 
 $(WHEELS)/.ready: $(VENV)/.ready export/weights/wheels.py

@@ -22,6 +22,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from deixis.nodes.channels import to_mono
 from deixis.runtime import topics
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.errors import ConfigError, DeviceError, MediaError
@@ -34,6 +35,10 @@ POLL_NS: Final = 4 * NS_PER_MS
 DEAD_NS: Final = 2 * NS_PER_S
 """A device that gives nothing for so long has stopped answering."""
 QUEUE: Final = 500
+SENSELESS: Final = 2.0**32
+"""A sample beyond this is not one of any scale in use: integers stored as floats reach 2**31."""
+OFFSET: Final = 0.01
+"""A constant offset from which it is taken away, of full scale or, if that is more, the peak."""
 
 Floats = NDArray[np.float32]
 
@@ -166,26 +171,62 @@ class MicrophoneNode(Node[MicrophoneParams]):
             )
 
     def _read(self, path: Path) -> Floats:
-        """Read a file as 16 kHz mono; anything else is converted, and said."""
-        if not path.is_file():
-            raise MediaError(f"there is no audio file {path}")
-        try:
-            samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, OSError) as cause:
-            raise MediaError(
-                f"cannot read the audio file {path}: {cause}", hint="give a WAV or FLAC file"
-            ) from cause
-        n_channels = samples.shape[1]
-        mono = samples.mean(axis=1)
-        if n_channels > 1 or rate_hz != RATE_HZ:
-            mixed = f", {n_channels} channels mixed to one" if n_channels > 1 else ""
-            self.note(
-                f"converted {path.name}",
-                f"{path.name}: {rate_hz} Hz resampled to {RATE_HZ} Hz{mixed}",
-            )
-        if rate_hz != RATE_HZ:
-            mono = soxr.resample(mono, rate_hz, RATE_HZ)
-        return np.ascontiguousarray(mono, np.float32)
+        """Read a file; what had to be done to it is said."""
+        samples, note = read_audio(path)
+        if note:
+            self.note(f"converted {path.name}", f"{path.name}: {note}")
+        return samples
+
+
+def read_audio(path: Path) -> tuple[Floats, str]:
+    """Read a WAV or FLAC file as mono at 16 kHz, with samples in [-1, 1].
+
+    Other rates are resampled, channels mixed (see :func:`to_mono`), samples that are no numbers
+    set to zero, a constant offset taken away, and floats beyond full scale scaled down.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The samples, shape ``(n,)``, and what had to be done to them ("" for nothing).
+
+    Raises:
+        MediaError: The file is missing, cannot be read, or holds no samples.
+    """
+    if not path.is_file():
+        raise MediaError(f"there is no audio file {path}")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate_hz = file.samplerate
+            # What libsndfile writes of a data chunk that is shorter than its header says.
+            cut_off = "should be" in file.extra_info
+            samples = file.read(dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as cause:
+        raise MediaError(
+            f"cannot read the audio file {path}: {cause}", hint="give a WAV or FLAC file"
+        ) from cause
+    if not len(samples):
+        raise MediaError(f"the audio file {path} holds no samples")
+    notes = ["it is shorter than its header says"] if cut_off else []
+    senseless = ~(np.abs(samples) < SENSELESS)
+    if senseless.any():
+        samples[senseless] = 0.0
+        notes.append(f"{int(senseless.sum())} samples are no numbers, taken for zeros")
+    offset = samples.mean(axis=0)
+    if np.abs(offset).max() > OFFSET * max(1.0, float(np.abs(samples).max())):
+        samples -= offset
+        notes.append("a constant offset taken away")
+    mono, mixed = to_mono(samples)
+    peak = float(np.abs(mono).max())
+    if peak > 1.0:
+        mono = mono / peak
+        notes.append(f"peaks of {peak:.3g} scaled to 1")
+    if rate_hz != RATE_HZ:
+        mono = np.clip(soxr.resample(mono, rate_hz, RATE_HZ), -1.0, 1.0)
+        notes.append(f"{rate_hz} Hz resampled to {RATE_HZ} Hz")
+    if mixed:
+        notes.append(mixed)
+    return np.ascontiguousarray(mono, np.float32), ", ".join(notes)
 
 
 class _File:

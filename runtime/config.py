@@ -21,18 +21,27 @@ _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _PATH = re.compile(r" - at `\$?(?P<path>[^`]*)`")
 
 
+def read_text(path: Path, error: type[ConfigError] = ConfigError) -> str:
+    """Read a text file in UTF-8.
+
+    Raises:
+        ConfigError: (or the given subclass) The file is missing or unreadable.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise error(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as cause:
+        raise error(f"cannot read {path}: {cause}") from cause
+
+
 def load_yaml(path: Path, error: type[ConfigError] = ConfigError) -> Any:
     """Read a YAML file.
 
     Raises:
         ConfigError: (or the given subclass) The file is missing or is not YAML.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise error(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError) as cause:
-        raise error(f"cannot read {path}: {cause}") from cause
+    text = read_text(path, error)
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as cause:

@@ -54,11 +54,21 @@ class TypeRequest(msgspec.Struct, frozen=True, tag=True):
     points_base_m: tuple[m.Vec3, ...] = ()
 
 
+class TalkRequest(msgspec.Struct, frozen=True, tag=True):
+    """Hold push-to-talk.
+
+    Attributes:
+        seconds: For how long, from now on; 0 lets go.
+    """
+
+    seconds: float
+
+
 class ShutdownRequest(msgspec.Struct, frozen=True, tag=True):
     """End the daemon in order."""
 
 
-Request = StatusRequest | PlayRequest | TypeRequest | ShutdownRequest
+Request = StatusRequest | PlayRequest | TypeRequest | TalkRequest | ShutdownRequest
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -184,6 +194,14 @@ class Client:
             DaemonError: It does not run, does not answer, or refuses.
         """
         self._carry_out(TypeRequest(text, tuple(points_base_m)))
+
+    def talk(self, seconds: float) -> None:
+        """Hold push-to-talk for so long from now on; 0 lets go.
+
+        Raises:
+            DaemonError: It does not run, does not answer, or refuses.
+        """
+        self._carry_out(TalkRequest(seconds))
 
     def shutdown(self) -> None:
         """End the daemon in order.

@@ -226,6 +226,12 @@ class Daemon:
             header = self._header("typed", now_ns)
             self._bus.send("typed", m.TypedCommand(header, request.text, request.points_base_m))
             return c.Accepted()
+        if isinstance(request, c.TalkRequest):
+            if not any(link.output == "talk" for link in self._graph.links):
+                return c.Refused(f"graph {self._graph.spec.name!r} has no input for push-to-talk")
+            until_ns = now_ns + int(request.seconds * NS_PER_S)
+            self._bus.send("talk", m.Talk(self._header("talk", now_ns), until_ns))
+            return c.Accepted()
         self._stop_signal = signal.SIGTERM
         return c.Accepted()
 

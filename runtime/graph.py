@@ -16,8 +16,8 @@
 
     deixis graph nodes/graphs/demo.yaml
 
-The daemon takes part as the node ``daemon``, with the outputs ``typed``, ``playback`` and
-``heartbeat``. Relative paths in parameters start at the graph file's folder.
+The daemon takes part as the node ``daemon``, with the outputs ``typed``, ``talk``,
+``playback`` and ``heartbeat``. Relative paths in parameters start at the graph file's folder.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from deixis.runtime.topics import Policy, Topic
 DAEMON = "daemon"
 DAEMON_OUTPUTS: Mapping[str, Topic] = {
     "typed": topics.TYPED,
+    "talk": topics.TALK,
     "playback": topics.PLAYBACK,
     "heartbeat": topics.HEARTBEAT,
 }

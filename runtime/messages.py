@@ -133,6 +133,8 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
         start_ns: When the slot's own words began; the deictic word's time.
         end_ns: When they ended.
         point_base_m: A point given explicitly (typed command) in place of a hand.
+        value: What the words of a plain value stand for where the domain says so ("round" →
+            ``around``, "twenty five" → ``25``); None where they stand for themselves.
     """
 
     name: str
@@ -145,6 +147,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     start_ns: int = 0
     end_ns: int = 0
     point_base_m: Vec3 | None = None
+    value: str | None = None
 
 
 class Parse(msgspec.Struct, frozen=True, array_like=True):
@@ -204,6 +207,20 @@ class TypedCommand(Message, frozen=True, array_like=True, tag=True):
 
     text: str
     points_base_m: tuple[Vec3, ...] = ()
+
+
+class Talk(Message, frozen=True, array_like=True, tag=True):
+    """Push-to-talk is held: ``header.stamp_ns`` is the moment of the press.
+
+    A later message takes the place of an earlier one. A button sends it again and again while it is
+    pressed, each time good for a moment only, so that a button that dies lets go; released it sends
+    one that ends at once.
+
+    Attributes:
+        until_ns: It counts as held up to this moment (CLOCK_MONOTONIC).
+    """
+
+    until_ns: int
 
 
 # --- hands --------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ AUDIO = Topic("audio", m.AudioChunk, 50.0, "all", depth=256)
 FRAME = Topic("frame", m.Frame, 30.0, "latest", transport="frame")
 SPEECH = Topic("speech", m.SpeechEvent, 0.0, "all")
 TYPED = Topic("typed", m.TypedCommand, 0.0, "all")
+TALK = Topic("talk", m.Talk, 0.0, "all")
 HANDS = Topic("hands", m.Hands, 30.0, "latest")
 POINTING = Topic("pointing", m.Pointing, 30.0, "all", depth=64)
 SCENE = Topic("scene", m.Scene, 5.0, "latest")
@@ -60,7 +61,7 @@ TELEMETRY = Topic("telemetry", m.Telemetry, 2.0, "latest", recorded=False)
 TOPICS: dict[str, Topic] = {
     t.name: t
     for t in (
-        AUDIO, FRAME, SPEECH, TYPED, HANDS, POINTING, SCENE, COMMAND, RESOLUTION, STOP, FEEDBACK,
-        ROBOT_STATE, PLAYBACK, HEARTBEAT, TELEMETRY,
+        AUDIO, FRAME, SPEECH, TYPED, TALK, HANDS, POINTING, SCENE, COMMAND, RESOLUTION, STOP,
+        FEEDBACK, ROBOT_STATE, PLAYBACK, HEARTBEAT, TELEMETRY,
     )
 }  # fmt: skip

@@ -74,6 +74,15 @@ def test_an_episode_gives_its_actions(bundle: Bundle, environment: dict[str, str
     assert outcome["object_candidates"][0]["probability"] > 0.5
 
 
+def test_push_to_talk_reaches_the_recogniser(
+    daemon: subprocess.Popen[str], environment: dict[str, str]
+) -> None:
+    done = deixis(environment, "command", "--talk", "0.5")
+    assert done.returncode == 1
+    assert "no command was heard" in done.stderr
+    assert "push-to-talk does nothing: the gate is 'open'" in done.stderr
+
+
 def test_a_typed_command(daemon: subprocess.Popen[str], environment: dict[str, str]) -> None:
     truth = json.loads((ROOT / "tests/scenes/episodes/red_cup_no_gesture/truth.json").read_text())
     # The still picture that the demo graph shows is the first frame of this episode.

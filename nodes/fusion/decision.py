@@ -62,7 +62,7 @@ class Hypothesis:
             self.parse.intent,
             _target(self.resolved.object),
             _target(self.resolved.destination),
-            side.text if side else None,
+            (side.value or side.text) if side else None,
         )
 
 

@@ -145,7 +145,10 @@ class FusionNode(Node[FusionParams]):
             if event.stable and readings and readings[0].complete:
                 self._on_stable(event, utterance, readings)
             return
-        if not readings:
+        if not readings and event.parses:
+            reason = f"no robot action is known for the intent {event.parses[0].intent!r}"
+            self._resolve_empty(event, utterance, reason)
+        elif not readings:
             self._resolve_empty(event, utterance, "nothing in the domain fits what was said")
         elif readings[0].intent not in self._intents:
             reason = f"the intent {readings[0].intent!r} is not enabled here"
@@ -232,7 +235,7 @@ class FusionNode(Node[FusionParams]):
             intent=parse.intent,
             object=resolved.object.referent if resolved.object else None,
             destination=resolved.destination.referent if resolved.destination else None,
-            side=side.text if side else None,
+            side=(side.value or side.text) if side else None,
             confidence=decision.probability,
             deadline_ns=now_ns + int(self.params.command_ttl_ms * NS_PER_MS),
             marks=trace.with_mark(event.marks, trace.RESOLVED, now_ns),

@@ -42,7 +42,7 @@ MARGIN: Final = 1.2
 """How far dearer than the best a path may be."""
 HOPELESS_COST: Final = 0.8
 """Cost per word beyond which no path is worth a second look."""
-MAX_STEPS: Final = 250
+MAX_STEPS: Final = 800
 MAX_ROWS: Final = 2000
 
 

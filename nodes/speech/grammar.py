@@ -21,34 +21,35 @@ import msgspec
 
 from deixis.nodes.speech.alignment import FILLER_COST, Aligner, Alignment, Costs
 from deixis.nodes.speech.alignment import Path as GraphPath
+from deixis.nodes.speech.confidence import (
+    Evidence,
+    calibrated,
+    hearing,
+    of_alignment,
+    of_hearing,
+    of_worst,
+)
 from deixis.nodes.speech.domain import Domain, load_domain
 from deixis.nodes.speech.slots import build_slots
-from deixis.nodes.speech.text import sound_cost, tokens
+from deixis.nodes.speech.text import sound_cost, tokens, written
 from deixis.nodes.speech.wordgraph import compile_domain
 from deixis.runtime.messages import Parse, Word
 
-N_BEST: Final = 8
+N_BEST: Final = 24
 VARIANTS: Final = 2
 MAX_TOKENS: Final = 24
 """Of a longer text only the end is aligned: no sentence of a domain is nearly so long."""
 BREAK_OFF_COST: Final = 0.1
 
-# Confidence of an alignment: logistic in the cost per word, times logistic in the cost of the worst
-# word that matters (the verb, the words of slots). Set by hand on transcripts of synthetic voices,
-# like all constants below.
-CENTRE: Final = 0.3
-SLOPE: Final = 0.05
-KEY_CENTRE: Final = 0.55
-KEY_SLOPE: Final = 0.08
 KEY_DROPPED: Final = 0.6
-# … times logistic in the mean log probability of the words heard.
-HEARING_CENTRE: Final = -1.6
-HEARING_SLOPE: Final = 0.2
-# With the recogniser's own scores, in nats of loss against what it wrote down.
-OTHER_LOSS: Final = 6.5
-"""Loss of "something else": a sentence that loses more was not said."""
-ALIGNMENT_NATS: Final = 5.0
-"""A sentence that looks different from what was written down must sound the better for it."""
+"""Cost of a slot's word that was heard and has no place in the sentence."""
+
+# The sentence that is chosen at the end loses least, in nats, of …
+COST_NATS: Final = 6.0
+"""… an alignment's cost: what looks different from what was written down must sound the better."""
+WORD_NATS: Final = 1.0
+"""… every word it lacks: a decoder prefers short sentences (Murray and Chiang 2018)."""
+INCOMPLETE_NATS: Final = 2.0
 
 Token = tuple[str, int]
 """A normalised word, and the index of the word of the text that it comes from."""
@@ -61,9 +62,13 @@ class Reading:
     Attributes:
         parse: What it means; ``text`` is the sentence of the grammar.
         extendable: The sentence is complete, but could go on and say more.
-        spoken: What must have been said: the sentence with the fillers that were heard.
+        spoken: What must have been said, as the recogniser would write it: the sentence with the
+            fillers that were heard.
         exact: It was heard just so.
-        cost: Cost of the alignment, per word.
+        cost: Cost of the alignment.
+        per_word: The same per word.
+        worst: Cost of the worst word that matters.
+        evidence: What the confidence rests on, at the end of a sentence.
     """
 
     parse: Parse
@@ -71,6 +76,9 @@ class Reading:
     spoken: str
     exact: bool
     cost: float
+    per_word: float
+    worst: float
+    evidence: Evidence | None = None
 
 
 class Grammar:
@@ -109,9 +117,10 @@ class Grammar:
             return []
         alignment = self._aligner.align([w for w, _ in heard], _per_token(heard, doubts))
         n_content = len(heard) - alignment.n_fillers
+        raw = text.split()
         found: dict[object, dict[str, Reading]] = {}
         for path in alignment.paths:
-            reading = self._reading(path, heard, words, n_content)
+            reading = self._reading(path, heard, raw, words, n_content)
             variants = found.setdefault(meaning(reading.parse), {})
             if len(variants) < VARIANTS:
                 variants.setdefault(reading.spoken, reading)
@@ -135,23 +144,38 @@ class Grammar:
             One reading for every meaning, with the probabilities of its sentences added up, most
             confident first.
         """
+        losses = [max(0.0, loss) for loss in losses]
         totals = [
-            max(0.0, loss) + ALIGNMENT_NATS * reading.cost
+            loss
+            + COST_NATS * reading.cost
+            - WORD_NATS * len(reading.parse.text.split())
+            + (0.0 if reading.parse.complete else INCOMPLETE_NATS)
             for reading, loss in zip(readings, losses, strict=True)
         ]
-        # Posterior over these sentences and "something else"; two readings can be one sentence.
+        best = min(totals, default=0.0)
+        # Two readings can be one sentence, which then has two meanings.
         sentences = {r.spoken: total for r, total in zip(readings, totals, strict=True)}
-        evidence = math.exp(-OTHER_LOSS) + sum(math.exp(-t) for t in sentences.values())
+        evidence = sum(math.exp(best - t) for t in sentences.values())
         posterior: dict[object, float] = {}
         for reading, total in zip(readings, totals, strict=True):
             key = meaning(reading.parse)
-            posterior[key] = posterior.get(key, 0.0) + math.exp(-total) / evidence
-        hearing = _hearing(words)
-        by_total = sorted(zip(totals, readings, strict=True), key=lambda item: item[0])
+            posterior[key] = posterior.get(key, 0.0) + math.exp(best - total) / evidence
+        by_total = sorted(zip(totals, losses, readings, strict=True), key=lambda item: item[0])
+        loss_of = {id(reading): loss for _, loss, reading in by_total}
+        heard = hearing(words)
         return _ranked(
             [
-                _with_confidence(r, posterior[meaning(r.parse)] * hearing)
-                for r in merged([reading for _, reading in by_total])
+                _with_evidence(
+                    r,
+                    Evidence(
+                        posterior=posterior[meaning(r.parse)],
+                        loss=loss_of[id(r)] / max(1, len(r.spoken.split())),
+                        cost=r.per_word,
+                        worst=r.worst,
+                        hearing=heard,
+                    ),
+                )
+                for r in merged([reading for _, _, reading in by_total])
             ]
         )
 
@@ -167,21 +191,28 @@ class Grammar:
         return result
 
     def _reading(
-        self, path: GraphPath, heard: Sequence[Token], words: Sequence[Word], n_content: int
+        self,
+        path: GraphPath,
+        heard: Sequence[Token],
+        raw: Sequence[str],
+        words: Sequence[Word],
+        n_content: int,
     ) -> Reading:
         graph = self.graph
         taken = [s for s in path.steps if s.arc >= 0]
         said = [graph.words[graph.arc_word[s.arc]] for s in taken]
         per_word = path.cost / max(1, n_content, len(taken))
-        confidence = _alignment_confidence(per_word) * _hearing(words)
-        confidence *= _logistic((KEY_CENTRE - self._worst_key(path, heard)) / KEY_SLOPE)
+        worst = self._worst_key(path, heard)
+        confidence = of_alignment(per_word) * of_worst(worst) * of_hearing(words)
         tagged = [
             (graph.tags[graph.arc_tag[s.arc]], said[k], [heard[s.first + n][1] for n in range(s.n)])
             for k, s in enumerate(taken)
             if graph.arc_tag[s.arc] >= 0
         ]
         spoken = [
-            graph.words[graph.arc_word[s.arc]] if s.arc >= 0 else heard[s.first][0]
+            (graph.words[graph.arc_word[s.arc]], heard[s.first][1] if s.n == 1 else -1)
+            if s.arc >= 0
+            else heard[s.first]
             for s in path.steps
             if s.arc >= 0 or s.cost <= FILLER_COST
         ]
@@ -195,9 +226,11 @@ class Grammar:
         return Reading(
             parse,
             extendable=bool(graph.extendable[path.end]),
-            spoken=" ".join(spoken),
+            spoken=written(spoken, raw),
             exact=all(s.cost <= FILLER_COST for s in path.steps),
-            cost=per_word,
+            cost=path.cost,
+            per_word=per_word,
+            worst=worst,
         )
 
     def _worst_key(self, path: GraphPath, heard: Sequence[Token]) -> float:
@@ -232,12 +265,20 @@ class Grammar:
         word = min(self._interrupts, key=lambda w: sound_cost(last, w))
         cost = sound_cost(last, word) + BREAK_OFF_COST
         before = alignment.prefix_cost / max(1, len(heard) - alignment.n_fillers - 1)
-        confidence = _alignment_confidence(before) * _alignment_confidence(cost) * _hearing(words)
+        confidence = of_alignment(before) * of_alignment(cost) * of_hearing(words)
         if confidence < 0.05:
             return None
         parse = Parse(self._interrupts[word], (), round(confidence, 4), complete=True, text=word)
         exact = alignment.prefix_cost <= FILLER_COST and last == word
-        return Reading(parse, extendable=False, spoken="", exact=exact, cost=cost)
+        return Reading(
+            parse,
+            extendable=False,
+            spoken="",
+            exact=exact,
+            cost=cost,
+            per_word=cost,
+            worst=cost,
+        )
 
 
 def _per_token(heard: Sequence[Token], doubts: Costs | None) -> list[Costs | None]:
@@ -264,31 +305,15 @@ def _ranked(readings: list[Reading]) -> list[Reading]:
     return sorted(readings, key=lambda r: (-r.parse.confidence, not r.parse.complete))
 
 
-def _with_confidence(reading: Reading, confidence: float) -> Reading:
-    parse = msgspec.structs.replace(reading.parse, confidence=round(confidence, 4))
-    return replace(reading, parse=parse)
-
-
-def _alignment_confidence(per_word: float) -> float:
-    return _logistic((CENTRE - per_word) / SLOPE) / _logistic(CENTRE / SLOPE)
-
-
-def _hearing(words: Sequence[Word]) -> float:
-    """How far to trust the recogniser: low where it was unsure of most words (coughs, noise)."""
-    if not words:
-        return 1.0
-    mean = sum(math.log(max(w.confidence, 1e-4)) for w in words) / len(words)
-    return _logistic((mean - HEARING_CENTRE) / HEARING_SLOPE)
-
-
-def _logistic(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, x))))
+def _with_evidence(reading: Reading, evidence: Evidence) -> Reading:
+    parse = msgspec.structs.replace(reading.parse, confidence=round(calibrated(evidence), 4))
+    return replace(reading, parse=parse, evidence=evidence)
 
 
 def meaning(parse: Parse) -> object:
     """What a parse asks for, apart from its wording, times and confidence; equal means the same."""
     slots = tuple((s.name, s.kind, s.noun, s.colour, s.relation) for s in parse.slots)
-    values = tuple(s.text for s in parse.slots if s.kind == "value")
+    values = tuple(s.value or s.text for s in parse.slots if s.kind == "value")
     return parse.intent, slots, values, parse.complete
 
 

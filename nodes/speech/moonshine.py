@@ -36,6 +36,9 @@ SPARE_TOKENS: Final = 5
 """People say at most about ``TOKENS_PER_S``; beyond that (and a few spare) the decoder invents."""
 
 DOUBT_OF_BEGINNING: Final = 4.0
+MAX_ENCODED: Final = 10_000
+SILENCE: Final = 1_600
+"""Zeros after the window: sounds cut off in the middle of the noise are taken for more words."""
 
 _HEADS: Final = 8
 _HEAD_SIZE: Final = 36
@@ -124,9 +127,10 @@ class Moonshine:
         self._past = [n for n in names if n.startswith("past_key_values.")]
         # Of equal pieces (raw bytes, letters) the later one is what the model writes.
         self._index = {piece: i for i, piece in enumerate(pieces)}
-        self._watched, self._unsure = _first_tokens(watched, self._index)
+        self.watch(watched)
         self._ends = [END_TOKEN, *(self._index[p] for p in (b".", b",", b"?", b"!"))]
         self._heard: _Heard | None = None
+        self._encoded: dict[str, tuple[int, ...]] = {}
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, watched: Sequence[str] = ()) -> Moonshine:
@@ -147,6 +151,10 @@ class Moonshine:
             watched,
         )
 
+    def watch(self, words: Sequence[str]) -> None:
+        """Watch these words from now on (see the class)."""
+        self._watched, self._unsure = _first_tokens(words, self._index)
+
     def close(self) -> None:
         """Release the models."""
         self._encoder.close()
@@ -165,9 +173,10 @@ class Moonshine:
         Raises:
             EngineError: The backend failed.
         """
-        if samples.size < MIN_SAMPLES:
-            samples = np.pad(samples, (0, MIN_SAMPLES - samples.size))
         seconds = samples.size / SAMPLE_RATE_HZ if speech_s is None else speech_s
+        # Without a device's offset, which would be a step before the silence.
+        samples = samples - samples.mean() if samples.size else samples
+        samples = np.pad(samples, (0, max(SILENCE, MIN_SAMPLES - samples.size)))
         cap = int(seconds * TOKENS_PER_S) + SPARE_TOKENS
         mask = np.ones((1, samples.size), np.int64)
         frames = self._encoder.infer({"input_values": samples[None], "attention_mask": mask})
@@ -239,15 +248,26 @@ class Moonshine:
         return scores
 
     def _encode(self, text: str) -> list[int]:
-        """Tokens of a text: byte-pair encoding, merging the pair with the lowest number first."""
-        parts = [c.encode() for c in (_SPACE + text.replace(" ", _SPACE))]
+        """Tokens of a text; no token spans two words."""
+        return [token for word in text.split() for token in self._encode_word(word)]
+
+    def _encode_word(self, word: str) -> tuple[int, ...]:
+        """Byte-pair encoding: the pair whose token has the lowest number is merged first."""
+        known = self._encoded.get(word)
+        if known is not None:
+            return known
+        parts = [c.encode() for c in _SPACE + word]
         while True:
             pairs = [self._index.get(a + b) for a, b in pairwise(parts)]
-            known = [(token, i) for i, token in enumerate(pairs) if token is not None]
-            if not known:
-                return [self._index.get(part, 0) for part in parts]
-            _, i = min(known)
+            merges = [(token, i) for i, token in enumerate(pairs) if token is not None]
+            if not merges:
+                break
+            _, i = min(merges)
             parts[i : i + 2] = [parts[i] + parts[i + 1]]
+        if len(self._encoded) >= MAX_ENCODED:
+            self._encoded.clear()
+        tokens = self._encoded[word] = tuple(self._index.get(part, 0) for part in parts)
+        return tokens
 
     def _worst(self, tokens: list[int], scores: list[float], first: int, end: int) -> float:
         """Lowest log probability of the tokens of a word, punctuation left out."""

@@ -8,25 +8,31 @@ print(bench.outputs["speech"][-1].parses)
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from deixis.nodes.speech.endpoint import Limits
+from deixis.nodes.speech.gate import GRACE_NS, Gate, Mode
 from deixis.nodes.speech.grammar import merged, open_grammar
+from deixis.nodes.speech.livenames import LiveNames
 from deixis.nodes.speech.moonshine import Moonshine
 from deixis.nodes.speech.recognizer import EventKind, Recognizer, Settings, Utterance
 from deixis.nodes.speech.vad import VadParams
+from deixis.nodes.speech.wakeword import WakeWord
 from deixis.runtime import topics
-from deixis.runtime.clock import NS_PER_MS
+from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.errors import ConfigError
 from deixis.runtime.messages import (
     AudioChunk,
     Mark,
     Parse,
     Playback,
+    Scene,
     Slot,
     SpeechEvent,
+    Talk,
     TypedCommand,
     Vec3,
     Word,
@@ -35,6 +41,7 @@ from deixis.runtime.node import Node
 from deixis.runtime.trace import COMMITTED, ENDPOINT, SPEECH_END, SPEECH_START
 
 SAMPLE_RATE_HZ: Final = 16_000
+_WAKE: Final = "the wake word: listening"
 
 
 class SpeechParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +58,10 @@ class SpeechParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         max_utterance_s: Longest window that is decoded; a longer utterance is cut to half of it.
         timeout_s: An utterance that goes on for longer is rejected.
         stall_ms: Audio that is late by so much counts as silence.
+        gate: Which utterances count: ``open`` all, ``wake`` those after the wake word, ``ptt``
+            those that begin while push-to-talk is held. What interrupts (*stop*) always counts.
+        wake_word: Name of a model that comes with pymicro-wakeword, or path of a model's JSON file.
+        wake_window_s: For so long after the wake word, or after a command, an utterance may begin.
     """
 
     domain: str = "tabletop"
@@ -63,16 +74,25 @@ class SpeechParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_utterance_s: float = 8.0
     timeout_s: float = 30.0
     stall_ms: float = 500.0
+    gate: Mode = "open"
+    wake_word: str = "hey_jarvis"
+    wake_window_s: float = 6.0
 
 
 class SpeechNode(Node[SpeechParams]):
     """Recognises commands in audio and in typed text."""
 
-    inputs = {"audio": topics.AUDIO, "typed": topics.TYPED, "playback": topics.PLAYBACK}
-    optional = frozenset({"typed", "playback"})
+    inputs = {
+        "audio": topics.AUDIO,
+        "typed": topics.TYPED,
+        "talk": topics.TALK,
+        "scene": topics.SCENE,
+        "playback": topics.PLAYBACK,
+    }
+    optional = frozenset({"typed", "talk", "scene", "playback"})
     outputs = {"speech": topics.SPEECH}
     Params = SpeechParams
-    priority = ("playback", "typed", "audio")
+    priority = ("playback", "talk", "typed", "audio", "scene")
 
     def setup(self) -> None:
         """Load the domain and the models.
@@ -80,36 +100,50 @@ class SpeechNode(Node[SpeechParams]):
         Raises:
             DomainError: The domain is missing or wrong.
             BundleError: The bundle lacks the speech models.
-            ConfigError: A parameter is out of range.
+            ConfigError: A parameter is out of range, or there is no such wake word.
+            MissingExtraError: The gate listens for a wake word, and its library is not installed.
         """
         params = self.params
         for name in ("vad_threshold", "accept_confidence"):
             value = getattr(params, name)
             if value is not None and not 0.0 < value < 1.0:
                 raise ConfigError(f"{self.context.node_id}: {name} is {value}, not within (0, 1)")
+        if params.wake_window_s <= 0:
+            raise ConfigError(f"{self.context.node_id}: wake_window_s must be above 0")
+        self._wake: WakeWord | None = None
+        if params.gate == "wake":
+            self._wake = WakeWord.open(params.wake_word, self.context.base_dir)
+        self._gate = Gate(params.gate, self._wake.phrase if self._wake else "")
         self._grammar = open_grammar(params.domain, self.context.base_dir)
+        self._names = LiveNames(self._grammar)
         self._moonshine = Moonshine.from_bundle(self.bundle(), self._grammar.graph.words)
         self._recognizer = Recognizer(
             self._moonshine, self._grammar, self._settings(), self._on_event
         )
         self._stream: str | None = None
         self._last_audio_ns = 0
+        self._quiet_since_ns = 0
+        self._hurried = False
+        self._show_gate(self.clock.now_ns())
 
     def close(self) -> None:
         """Release the models."""
-        if hasattr(self, "_moonshine"):
-            self._moonshine.close()
+        for name in ("_moonshine", "_names", "_wake"):
+            if (owned := getattr(self, name, None)) is not None:
+                owned.close()
 
     def next_tick_ns(self) -> int | None:
         """While someone speaks, look whether the audio still comes."""
         if self._recognizer.utterance is None:
             return None
-        return self._last_audio_ns + int(self.params.stall_ms * NS_PER_MS)
+        return self._quiet_since_ns + int(self.params.stall_ms * NS_PER_MS)
 
     def on_tick(self) -> None:
         """The audio has stopped in mid-utterance (a file ended, a device is gone)."""
         self._last_audio_ns = self.clock.now_ns()
         self._recognizer.feed_silence(self._last_audio_ns)
+        self._quiet_since_ns = self.clock.now_ns()
+        self._follow_gate()
 
     def on_audio(self, chunk: AudioChunk) -> None:
         """The next piece of audio."""
@@ -124,18 +158,51 @@ class SpeechNode(Node[SpeechParams]):
             self._stream = chunk.stream
         self._last_audio_ns = self.clock.now_ns()
         concealed = self._recognizer.line.n_concealed
+        self._use_names()
         self._recognizer.feed(chunk, self._last_audio_ns)
+        # From the end of the work on: audio that came meanwhile is waiting, not missing.
+        self._quiet_since_ns = self.clock.now_ns()
+        self._follow_gate()
         if self._recognizer.line.n_concealed != concealed:
-            total_ms = 1000 * self._recognizer.line.n_concealed // SAMPLE_RATE_HZ
-            self.note("gaps", f"{total_ms} ms of audio lost so far, replaced by silence")
+            line = self._recognizer.line
+            total_ms = 1000 * line.n_concealed // SAMPLE_RATE_HZ
+            self.note(
+                "gaps", f"{total_ms} ms of audio lost so far in {line.n_gaps} gaps, made up for"
+            )
 
     def on_playback(self, playback: Playback) -> None:
         """Media are switched; a new scene begins with nothing said."""
         if playback.reset:
             self._recognizer.reset("a new scene began")
 
+    def on_scene(self, scene: Scene) -> None:
+        """What objects are called can be said."""
+        self._names.see(scene)
+        self._use_names()
+
+    def on_talk(self, talk: Talk) -> None:
+        """Push-to-talk is pressed, goes on being held, or is let go."""
+        if self._gate.mode != "ptt":
+            self.note("talk", f"push-to-talk does nothing: the gate is {self._gate.mode!r}")
+            return
+        recognizer, line = self._recognizer, self._recognizer.line
+        press_ns, end_ns = talk.header.stamp_ns, line.time_ns(line.end)
+        if talk.until_ns <= press_ns:
+            self._gate.close(press_ns)
+        else:
+            # The audio of the moment of the press is still on its way.
+            from_ns = min(press_ns, end_ns)
+            self._gate.open(from_ns - GRACE_NS, talk.until_ns)
+            utterance = recognizer.utterance
+            if utterance is not None and not self._gate.admits(line.time_ns(utterance.start)):
+                # Others are talking: what counts begins here.
+                position = line.end - (end_ns - from_ns) * SAMPLE_RATE_HZ // NS_PER_S
+                recognizer.begin_after(position, "talk before the button was pressed")
+        self._show_gate(press_ns)
+
     def on_typed(self, typed: TypedCommand) -> None:
-        """A typed command is final, or rejected, at once."""
+        """A typed command is final, or rejected, at once; no gate keeps it out."""
+        self._use_names()
         now_ns = self.clock.now_ns()
         words = tuple(Word(w, now_ns, now_ns) for w in typed.text.split())
         readings = merged(self._grammar.readings(typed.text, words))
@@ -173,11 +240,63 @@ class SpeechNode(Node[SpeechParams]):
             return f"{n_points} points given for {len(deictic)} pointing words{said}"
         return ""
 
+    def _use_names(self) -> None:
+        """Take over a grammar with new names, if one is ready."""
+        grammar = self._names.compiled()
+        if grammar is not None:
+            self.log.info("can be named now: %s", ", ".join(grammar.domain.names))
+            self._grammar = grammar
+            self._recognizer.use(grammar)
+
+    def _follow_gate(self) -> None:
+        """After new audio: look for the wake word, and whether push-to-talk was let go."""
+        recognizer, line = self._recognizer, self._recognizer.line
+        now_ns = line.time_ns(line.end)
+        if self._wake is not None and (position := self._wake.follow(line)) is not None:
+            recognizer.begin_after(position, _WAKE)
+            from_ns = line.time_ns(position)
+            self._gate.open(from_ns, from_ns + int(self.params.wake_window_s * NS_PER_S))
+        utterance = recognizer.utterance
+        # Who lets go has said what there was to say.
+        let_go = (
+            self._gate.mode == "ptt"
+            and utterance is not None
+            and self._gate.admits(line.time_ns(utterance.start))
+            and now_ns > self._gate.until_ns
+        )
+        if let_go != self._hurried:
+            self._hurried = let_go
+            limits = recognizer.settings.limits
+            short_ms = limits.complete_ms
+            hurried = replace(limits, extendable_ms=short_ms, incomplete_ms=short_ms)
+            recognizer.limit(hurried if let_go else limits)
+        self._show_gate(now_ns)
+
+    def _show_gate(self, now_ns: int) -> None:
+        """Let ``deixis status`` show whether the robot listens."""
+        if self._gate.mode != "open":
+            self.context.notes["gate"] = self._gate.state(now_ns)
+
+    def _refuses(self, utterance: Utterance) -> bool:
+        """Whether an utterance was not meant for the robot; what interrupts always is."""
+        best = utterance.best
+        if best is not None and best.parse.intent in self._grammar.domain.interrupts:
+            return False
+        return not self._gate.admits(self._recognizer.line.time_ns(utterance.start))
+
     def _on_event(self, kind: EventKind, utterance: Utterance, reason: str) -> None:
         line = self._recognizer.line
         parses = utterance.parses
-        if kind == "final":
+        refused = self._refuses(utterance)
+        if refused and kind == "final":
+            heard = self._wake is not None and self._wake.detected is not None
+            kind, reason = "rejected", _WAKE if heard else self._gate.refusal()
+        elif kind == "final":
             parses = tuple(p for p in parses if p.complete)
+            if self._gate.mode == "wake" and self._gate.admits(line.time_ns(utterance.start)):
+                # A question can be answered, a command corrected, without the wake word.
+                window_ns = int(self.params.wake_window_s * NS_PER_S)
+                self._gate.prolong(line.time_ns(utterance.speech_end) + window_ns)
         self._publish(
             kind,
             utterance.command_id,
@@ -186,7 +305,7 @@ class SpeechNode(Node[SpeechParams]):
             parses=parses,
             speech_start_ns=line.time_ns(utterance.start),
             speech_end_ns=line.time_ns(utterance.speech_end),
-            stable=utterance.stable and kind == "partial",
+            stable=utterance.stable and kind == "partial" and not refused,
             reason=reason,
         )
 
@@ -207,7 +326,7 @@ class SpeechNode(Node[SpeechParams]):
         if kind != "start":
             marks.append(Mark(SPEECH_END, speech_end_ns))
         # A sure stop is acted on as it is; it does not wait for an endpoint.
-        stops = stable and bool(parses) and parses[0].intent == "stop"
+        stops = stable and bool(parses) and parses[0].intent == "stop" and parses[0].complete
         if kind in ("final", "rejected") or stops:
             # The rule fires when the chunk that it hangs on is there; what follows is recognition.
             fired_ns = max(self._last_audio_ns, speech_end_ns)

@@ -32,7 +32,7 @@ EventKind = Literal["start", "partial", "final", "rejected"]
 
 LEAD: Final = RATE_HZ // 2
 """Audio before the speech that goes into the window: a word at its very edge is misheard."""
-MAX_SCORED: Final = 10
+MAX_SCORED: Final = 24
 TAIL: Final = RATE_HZ // 50
 """Audio after the last sample of speech that a decoding must have seen."""
 PER_MS: Final = RATE_HZ // 1000
@@ -128,10 +128,45 @@ class Recognizer:
         self.utterance: Utterance | None = None
         self._moonshine = moonshine
         self._grammar = grammar
+        self._next_grammar: Grammar | None = None
+        self._moonshine.watch(grammar.graph.words)
         self._emit = emit
         self._vad = VoiceActivity(settings.vad)
         self._endpointer = Endpointer(settings.limits)
         self._over = 0
+
+    def use(self, grammar: Grammar) -> None:
+        """Recognise by another grammar, from the next utterance on."""
+        self._next_grammar = grammar
+        if self.utterance is None:
+            self._switch_grammar()
+
+    def _switch_grammar(self) -> None:
+        grammar, self._next_grammar = self._next_grammar, None
+        if grammar is not None:
+            self._grammar = grammar
+            self._moonshine.watch(grammar.graph.words)
+
+    def begin_after(self, position: int, reason: str) -> None:
+        """What was said up to a position (a wake word, say) is no part of any utterance.
+
+        One that has gone on since then begins there; one that has not is rejected for ``reason``.
+        """
+        self._over = max(self._over, position)
+        utterance = self.utterance
+        if utterance is None or utterance.start >= position:
+            return
+        if self._vad.last_speech(position) is None:
+            self.utterance = None
+            self._endpointer.reset()
+            self._emit("rejected", utterance, reason)
+            return
+        self.utterance = Utterance(utterance.command_id, position, position, position, position)
+        self._endpointer.start_ns = self.line.time_ns(position)
+
+    def limit(self, limits: Limits) -> None:
+        """Use these silences and time-outs from now on."""
+        self._endpointer.limits = limits
 
     def reset(self, reason: str) -> None:
         """Forget the stream; an utterance that is going on is rejected for ``reason``."""
@@ -173,6 +208,7 @@ class Recognizer:
             # The detector lags: right after a sentence it still hears the last one.
             if not self._vad.is_speech or self._vad.last_speech(self._over) is None:
                 return
+            self._switch_grammar()
             start = self._vad.onset(max(self._over, line.start))
             self._endpointer.voice(end_ns, line.time_ns(start))
             utterance = self.utterance = Utterance(
@@ -198,10 +234,21 @@ class Recognizer:
             return
         self.utterance = None
         self._over = utterance.speech_end
-        if decision == "commit":
+        if decision == "commit" or (outlook == "incomplete" and self._has_ended(utterance)):
             self._emit("final", utterance, "")
         else:
             self._emit("rejected", utterance, self._why(utterance, outlook))
+
+    def _has_ended(self, utterance: Utterance) -> bool:
+        """Whether what looked unfinished is a sentence after all, now that nothing has followed."""
+        complete = tuple(r for r in utterance.readings if r.parse.complete)
+        # "Turn on the …", heard just so, is no mishearing of "turn on that".
+        if utterance.best is None or utterance.best.exact or not complete:
+            return False
+        if complete[0].parse.confidence < self.settings.accept_confidence:
+            return False
+        utterance.readings = complete
+        return True
 
     def _decoding_is_due(self, utterance: Utterance, behind_ns: int) -> bool:
         settings, end = self.settings, self.line.end
@@ -251,15 +298,15 @@ class Recognizer:
         self, readings: list[Reading], transcript: Transcript, words: tuple[Word, ...]
     ) -> list[Reading]:
         """At the end of the speech, let the decoder choose among the sentences it may have been."""
-        if not readings or readings[0].exact or min(r.cost for r in readings) > HOPELESS_COST:
+        if not readings or readings[0].exact or min(r.per_word for r in readings) > HOPELESS_COST:
             return readings
         sentences = [r for r in readings if r.spoken]
         firsts = merged(sentences)
         scored = [*firsts, *(r for r in sentences if r not in firsts)][:MAX_SCORED]
-        heard = " ".join(re.findall(r"[\w']+", transcript.text))
+        heard = " ".join(re.findall(r"[\w'-]+", transcript.text))
         if not scored or not heard:
             return readings
-        scores = self._moonshine.score([heard, *(r.spoken.capitalize() for r in scored)])
+        scores = self._moonshine.score([heard, *(r.spoken for r in scored)])
         losses = [scores[0] - score for score in scores[1:]]
         rescored = self._grammar.rescored(scored, losses, words)
         # A broken-off sentence is no sentence that could be scored.
@@ -279,7 +326,7 @@ class Recognizer:
             held = self.line.end - utterance.same_since >= settings.interrupt_ms * PER_MS
             quiet = self.line.end - utterance.speech_end >= settings.speculate_ms * PER_MS
             confident = best.parse.confidence >= settings.interrupt_confidence
-            utterance.stable = confident and (held or quiet)
+            utterance.stable = best.parse.complete and confident and (held or quiet)
 
     def _words(self, transcript: Transcript, first: int, speech_end: int) -> tuple[Word, ...]:
         texts = transcript.text.split()

@@ -50,10 +50,9 @@ def _slot(name: str, items: list[Tagged], words: Sequence[Word]) -> Slot:
     indices = sorted({i for _, _, heard in own for i in heard})
     timed = [words[i] for i in indices if i < len(words)]
     relation = _value(items, "relation")
-    value = _value(own, "value")
     return Slot(
         name=name,
-        text=value or " ".join(word for _, word, _ in own),
+        text=" ".join(word for _, word, _ in own),
         kind=kind,
         noun=_value(items, "noun"),
         colour=_value(items, "colour"),
@@ -61,11 +60,16 @@ def _slot(name: str, items: list[Tagged], words: Sequence[Word]) -> Slot:
         word_indices=tuple(indices),
         start_ns=timed[0].start_ns if timed else 0,
         end_ns=timed[-1].end_ns if timed else 0,
+        value=_meant(own, "value"),
     )
 
 
 def _value(items: list[Tagged], part: str) -> str | None:
-    said = [(tag, word) for tag, word, _ in items if tag.part == part]
-    if not said:
-        return None
-    return said[0][0].value or " ".join(word for _, word in said)
+    """What a part stands for: as the domain says, else its words."""
+    said = [word for tag, word, _ in items if tag.part == part]
+    return _meant(items, part) or " ".join(said) or None
+
+
+def _meant(items: list[Tagged], part: str) -> str | None:
+    """What the domain says that a part stands for; only the last word of a number says it."""
+    return next((tag.value for tag, _, _ in items if tag.part == part and tag.value), None)

@@ -6,6 +6,7 @@ python -c "from deixis.nodes.speech.text import tokens; print(tokens('What’s t
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Final
 
@@ -68,6 +69,36 @@ def tokens(text: str) -> list[tuple[str, int]]:
             else:
                 result.append((word.replace("'", ""), index))
     return result
+
+
+@cache
+def _unlike_spoken() -> dict[str, str]:
+    """Words that are written otherwise than :func:`tokens` gives them."""
+    numbers = {_number_words(str(n))[0]: str(n) for n in (*range(10, 21), *range(30, 100, 10))}
+    return {"i": "I", "id": "I'd", "ill": "I'll", **numbers}
+
+
+def written(words: Sequence[tuple[str, int]], raw: Sequence[str]) -> str:
+    """Words as a recogniser would write them down.
+
+    Args:
+        words: Comparable words, each with the index of the word of ``raw`` it was heard as, or -1.
+        raw: The words that were written down. Where just they were said they are taken over
+            (``12-ounce`` rather than ``twelve ounce``), without their punctuation.
+    """
+    result: list[str] = []
+    i = 0
+    while i < len(words):
+        word, index = words[i]
+        same = [(w, index) for w, _ in tokens(raw[index])] if index >= 0 else []
+        if same and list(words[i : i + len(same)]) == same:
+            result.append(raw[index].strip(".,;:?!\"'()"))
+            i += len(same)
+        else:
+            result.append(_unlike_spoken().get(word, word))
+            i += 1
+    text = " ".join(result)
+    return text[:1].upper() + text[1:]
 
 
 @lru_cache(maxsize=8192)

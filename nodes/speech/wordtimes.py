@@ -105,6 +105,8 @@ def spread(
     pause = _pauses(silent)
     voiced = np.concatenate([[0.0], np.cumsum(~pause)])
     expected = np.array([expected_ms(w, last=i == k - 1) for i, w in enumerate(words)])
+    if voiced[-1] == 0:
+        return _evenly(expected, n)
     expected *= voiced[-1] / expected.sum()
     # A boundary costs little in a valley of the energy, and least in a pause.
     smooth = np.convolve(levels_db, np.ones(3) / 3, mode="same") if n >= 3 else levels_db

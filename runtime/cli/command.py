@@ -2,6 +2,7 @@
 
 deixis command "put that there" --point-at 0.42,0.10,0 --point-at 0.60,-0.15,0
 deixis command --wav speech.wav --video hand.mp4
+deixis command --talk 4
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ HELP = "give one command, typed or as recorded sound and picture, to a running d
 EXAMPLE = 'deixis command "put that there" --point-at 0.42,0.10,0 --point-at 0.60,-0.15,0'
 # After the clip's end: the longest silence the endpointer waits for, and then some.
 _LISTEN_MS = 1500.0
+_LONGEST_TALK_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--wav", type=Path, metavar="FILE", help="speak this recording instead")
     parser.add_argument("--video", type=Path, metavar="FILE", help="show this recording")
+    parser.add_argument(
+        "--talk", type=_seconds, metavar="S",
+        help="hold push-to-talk for so long (from the start of --wav, or for the microphone)",
+    )  # fmt: skip
     parser.add_argument(
         "--reset", action="store_true", help="the recording is a new scene: forget the old one"
     )
@@ -56,18 +62,36 @@ def _point(text: str) -> m.Vec3:
     return (x, y, z)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the verb."""
-    if (args.text is None) == (args.wav is None):
-        raise UsageError(
-            "give either a sentence or --wav", hint='deixis command "pick up that" --point-at x,y,z'
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds <= _LONGEST_TALK_S:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a time in seconds, up to {_LONGEST_TALK_S:g}"
         )
-    if args.wav is not None and args.point_at:
+    return seconds
+
+
+def _check(args: argparse.Namespace) -> None:
+    spoken = args.wav is not None or args.talk is not None
+    if (args.text is not None) == spoken:
+        raise UsageError(
+            "give either a sentence or --wav (or --talk)",
+            hint='deixis command "pick up that" --point-at x,y,z',
+        )
+    if spoken and args.point_at:
         raise UsageError(
             "--point-at goes with a typed sentence; with --wav, show the hand: --video"
         )
-    if args.text is not None and args.video is not None:
+    if args.wav is None and args.video is not None:
         raise UsageError("--video goes with --wav; a typed sentence points with --point-at x,y,z")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the verb."""
+    _check(args)
     for path in (args.wav, args.video):
         if path is not None and not path.is_file():
             raise MediaError(f"there is no file {path}")
@@ -80,12 +104,21 @@ def run(args: argparse.Namespace) -> int:
         if args.text is not None:
             zero_ns = time.monotonic_ns()
             client.type_command(args.text, args.point_at)
-        else:
+        elif args.wav is not None:
             zero_ns = client.play(args.wav, args.video, reset=args.reset)
+        else:
+            zero_ns = time.monotonic_ns()
+        if args.talk is not None:
+            client.talk((zero_ns - time.monotonic_ns()) / NS_PER_S + args.talk)
+        clip_s = max(clip_s, args.talk or 0.0)
         listen_ns = zero_ns + int(clip_s * NS_PER_S + _LISTEN_MS * NS_PER_MS)
         limit_ns = listen_ns + int(args.wait * NS_PER_S)
         while (now_ns := time.monotonic_ns()) < limit_ns:
-            if collector.settled and collector.outcomes and (args.text or now_ns > listen_ns):
+            if (
+                collector.settled
+                and collector.outcomes
+                and (args.text is not None or now_ns > listen_ns)
+            ):
                 break
             if not collector.outcomes and now_ns > listen_ns:
                 break
@@ -107,7 +140,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"note: {remark}", file=sys.stderr)
     if not outcomes:
         raise DaemonError(
-            "no command was heard" if args.wav else "the daemon did not answer the command",
+            "no command was heard"
+            if args.text is None
+            else "the daemon did not answer the command",
             hint="deixis status shows what each node receives",
         )
     acted = [o for o in outcomes if o.resolution.outcome in ("act", "stop")]

@@ -16,15 +16,18 @@ from typing import Literal
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from deixis.runtime.bundle import Bundle
+from deixis.runtime.cli.models import add_domain, domain_text
 from deixis.runtime.cli.run import DEFAULT_BUNDLE, add_name
 from deixis.runtime.control import Client, run_dir
+from deixis.runtime.domains import summarise
 from deixis.runtime.errors import DeixisError, MissingExtraError
 from deixis.runtime.frames import SHM_DIR
 from deixis.runtime.portaudio import input_devices, open_portaudio
 
-HELP = "check this machine: packages, bundle, devices, shared memory, daemon"
+HELP = "check this machine: packages, bundle, domain, devices, shared memory, daemon"
 EXAMPLE = "deixis doctor --bundle bundles/cpu"
 _SHM_NEEDED_MB = 64
 
@@ -41,14 +44,15 @@ class Finding(msgspec.Struct, frozen=True):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, metavar="DIR")
+    add_domain(parser)
     add_name(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the verb."""
     findings = [
-        *_packages(), _opencv(), _bundle(args.bundle), _shared_memory(), _cameras(),
-        _microphones(), _daemon(args.name),
+        *_packages(), _opencv(), _bundle(args.bundle), *_domain(args.domain), _shared_memory(),
+        _cameras(), _microphones(), _daemon(args.name),
     ]  # fmt: skip
     bad = [f for f in findings if f.state in ("missing", "wrong")]
     if args.json:
@@ -62,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
         "wrong": "[red]✗[/]",
     }
     for finding in findings:
-        console.print(f"{marks[finding.state]} {finding.what}: {finding.detail}", highlight=False)
+        text = f"{finding.what}: {escape(finding.detail)}"
+        console.print(f"{marks[finding.state]} {text}", highlight=False)
         if finding.mend and finding.state != "ok":
             console.print(f"    → {finding.mend}", highlight=False, markup=False)
     console.print("all that is needed is here" if not bad else f"{len(bad)} to mend")
@@ -114,6 +119,17 @@ def _bundle(path: Path) -> Finding:
         return f"{path}: {bundle.verify()} files verified, preset {bundle.manifest.preset}"
 
     return _checked("bundle", check)
+
+
+def _domain(name: str) -> Iterator[Finding]:
+    try:
+        summary = summarise(name)
+    except DeixisError as error:
+        yield Finding("domain", "wrong", error.message, error.hint)
+        return
+    yield Finding("domain", "ok", domain_text(summary))
+    for warning in summary.warnings:
+        yield Finding("domain", "optional", warning)
 
 
 def _shared_memory() -> Finding:

@@ -12,7 +12,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from deixis.nodes.microphone import MicrophoneNode
+from deixis.nodes.channels import to_mono
+from deixis.nodes.microphone import MicrophoneNode, read_audio
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.errors import ConfigError, MediaError
 from deixis.runtime.messages import AudioChunk, Header, Playback
@@ -77,7 +78,7 @@ def test_a_file_can_loop(wav: Path) -> None:
 
 
 def test_other_formats_are_converted_and_said(tmp_path: Path) -> None:
-    stereo = np.stack([tone(1.0, 44_100), np.zeros(44_100, np.float32)], axis=1)
+    stereo = np.stack([tone(1.0, 44_100), tone(1.0, 44_100)], axis=1)
     soundfile.write(tmp_path / "stereo.flac", stereo, 44_100)
     with NodeBench(MicrophoneNode, {"source": "stereo.flac"}, base_dir=tmp_path) as bench:
         assert bench.node.context.notes["converted stereo.flac"] == (
@@ -87,7 +88,80 @@ def test_other_formats_are_converted_and_said(tmp_path: Path) -> None:
         heard = samples_of(chunks(bench))
         assert len(heard) == RATE_HZ
         middle = slice(2000, 14_000)
-        assert np.abs(heard[middle] - 0.5 * tone(1.0)[middle]).max() < 0.01
+        assert np.abs(heard[middle] - tone(1.0)[middle]).max() < 0.01
+
+
+def read_back(path: Path, samples: NDArray[np.float32], subtype: str = "FLOAT") -> str:
+    """Write samples, read them, expect the tone; what was said about it."""
+    soundfile.write(path, samples, RATE_HZ, subtype=subtype)
+    heard, note = read_audio(path)
+    assert heard.dtype == np.float32
+    assert heard.shape == tone(1.0).shape
+    # A few samples may be lost, not the tone.
+    assert np.percentile(np.abs(heard - tone(1.0)), 99) < 0.01
+    return note
+
+
+@pytest.mark.parametrize(
+    ("gains", "note"),
+    [
+        ([1.0], ""),
+        ([1.0, 1.0], "2 channels mixed to one"),
+        ([1.0, 0.0], "2 channels mixed to one (1 silent)"),
+        ([0.0, 1.0], "2 channels mixed to one (1 silent)"),
+        ([1.0, -1.0], "2 channels mixed to one (1 inverted)"),
+        ([1.0, 0.001, 1.0, -1.0, 0.0, 1.0], "6 channels mixed to one (2 silent, 1 inverted)"),
+    ],
+)
+def test_no_channel_spoils_the_others(tmp_path: Path, gains: list[float], note: str) -> None:
+    samples = tone(1.0)[:, None] * np.array(gains, np.float32)
+    assert read_back(tmp_path / "a.wav", samples) == note
+
+
+def test_channels_of_different_sounds_are_averaged() -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((RATE_HZ, 2)).astype(np.float32)
+    mono, note = to_mono(samples)
+    assert np.allclose(mono, samples.mean(axis=1), atol=1e-6)
+    assert note == "2 channels mixed to one"
+    silent, _ = to_mono(np.zeros((100, 3), np.float32))
+    assert not silent.any()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "PCM_U8"])
+def test_any_width_of_samples(tmp_path: Path, subtype: str) -> None:
+    assert read_back(tmp_path / "a.wav", tone(1.0), subtype) == ""
+
+
+def test_samples_that_make_no_sense_are_mended_and_said(tmp_path: Path) -> None:
+    spoilt = tone(1.0)
+    spoilt[[100, 200, 300]] = [np.nan, np.inf, 1e30]
+    note = read_back(tmp_path / "a.wav", spoilt)
+    assert note == "3 samples are no numbers, taken for zeros"
+    assert read_back(tmp_path / "b.wav", tone(1.0) + 0.2) == "a constant offset taken away"
+    # Integers stored as floats.
+    soundfile.write(tmp_path / "c.wav", 32_768 * tone(1.0), RATE_HZ, subtype="FLOAT")
+    heard, note = read_audio(tmp_path / "c.wav")
+    assert np.abs(heard - tone(1.0) / 0.3).max() < 0.01
+    assert "peaks of 9.83e+03 scaled to 1" in note
+
+
+def test_files_that_are_cut_off_or_empty(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "whole.wav", tone(1.0), RATE_HZ)
+    data = (tmp_path / "whole.wav").read_bytes()
+    (tmp_path / "half.wav").write_bytes(data[: len(data) // 2])
+    heard, note = read_audio(tmp_path / "half.wav")
+    assert len(heard) == pytest.approx(RATE_HZ / 2, abs=30)
+    assert note == "it is shorter than its header says"
+    for size, message in (
+        (0, "cannot read"),
+        (20, "cannot read"),
+        (40, "cannot read"),
+        (44, "no samples"),
+    ):
+        (tmp_path / "cut.wav").write_bytes(data[:size])
+        with pytest.raises(MediaError, match=message):
+            read_audio(tmp_path / "cut.wav")
 
 
 def test_a_playback_takes_the_place_of_the_source(wav: Path, tmp_path: Path) -> None:

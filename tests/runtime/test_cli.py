@@ -41,6 +41,8 @@ def test_every_verb_has_help_with_an_example(capsys):
         (["command", "stop", "--point-at", "1,2"], 2, "not x,y,z"),
         (["command", "--wav", "a.wav", "--point-at", "1,2,3"], 2, "goes with a typed sentence"),
         (["command", "stop", "--video", "a.mp4"], 2, "--video goes with --wav"),
+        (["command", "stop", "--talk", "2"], 2, "give either a sentence or --wav"),
+        (["command", "--talk", "0"], 2, "not a time in seconds"),
         (["command", "--wav", "nowhere.wav"], 1, "there is no file nowhere.wav"),
         (["command", "stop"], 1, "no daemon runs in"),
         (["status"], 1, "no daemon runs in"),

@@ -215,6 +215,8 @@ def test_a_request_that_is_none_is_refused(tmp_path: Path) -> None:
         assert client.status().state == "ready"
         with pytest.raises(DaemonError, match="no input for typed"):
             client.type_command("stop")
+        with pytest.raises(DaemonError, match="no input for push-to-talk"):
+            client.talk(1.0)
 
 
 def test_the_graph_goes_on_when_a_killed_node_is_back(tmp_path: Path) -> None:

@@ -271,6 +271,24 @@ def test_it_asks_for_missing_slots(intent, question):
     asked(resolve(bench_at(), heard, parse(intent, complete=False)), "missing", question)
 
 
+@pytest.mark.parametrize(
+    ("said", "value", "side"), [("round", "around", "around"), ("left", None, "left")]
+)
+def test_a_side_is_what_the_domain_says_that_it_means(said, value, side):
+    bench = bench_at()
+    heard = words(f"turn {said}")
+    reading = parse("turn", slot("side", said, heard, kind="value", value=value))
+    assert resolve(bench, heard, reading).outcome == "act"
+    assert bench.outputs["command"][0].side == side
+
+
+def test_an_intent_of_another_domain_is_no_robot_action():
+    heard = words("get me a latte")
+    resolution = resolve(bench_at(), heard, parse("orderDrink"))
+    assert resolution.outcome == "reject"
+    assert resolution.reason == "no robot action is known for the intent 'orderDrink'"
+
+
 def test_place_needs_a_destination():
     heard = words("put that")
     reading = parse("place", slot("object", "that", heard), complete=False)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from deixis.nodes.speech.grammar import meaning, parse_text
 from deixis.nodes.speech.node import SpeechNode
@@ -20,42 +19,13 @@ from deixis.runtime.testing import NodeBench
 from deixis.runtime.trace import COMMITTED, ENDPOINT, SPEECH_END, SPEECH_START
 
 from .conftest import Recording
-
-CHUNK = 320
+from .helpers import ended, play
 
 
 @pytest.fixture(scope="module")
 def bench(bundle: Bundle) -> Iterator[NodeBench]:
     with NodeBench(SpeechNode, bundle=bundle) as bench:
         yield bench
-
-
-def play(
-    bench: NodeBench,
-    samples: NDArray[np.float32],
-    stream: str,
-    lost: range = range(0),
-    flagged: bool = False,
-) -> tuple[int, list[SpeechEvent]]:
-    """Send audio in chunks of 20 ms as it would be captured; the start and the events."""
-    start_ns = bench.clock.now_ns()
-    first = len(bench.outputs["speech"])
-    n_lost = 0
-    for number, at in enumerate(range(0, len(samples) - CHUNK + 1, CHUNK)):
-        stamp_ns = start_ns + at * NS_PER_S // 16_000
-        bench.advance((stamp_ns + 20 * NS_PER_MS - bench.clock.now_ns()) / NS_PER_MS)
-        if number in lost:
-            n_lost += CHUNK
-            continue
-        data = samples[at : at + CHUNK].astype("<f4").tobytes()
-        n_flagged = n_lost if flagged else 0
-        bench.send("audio", AudioChunk(Header(stamp_ns), data, n_lost=n_flagged, stream=stream))
-        n_lost = 0
-    return start_ns, bench.outputs["speech"][first:]
-
-
-def ended(events: list[SpeechEvent]) -> list[SpeechEvent]:
-    return [e for e in events if e.kind in ("final", "rejected")]
 
 
 def test_every_episode_is_understood(bench: NodeBench, recordings: dict[str, Recording]) -> None:

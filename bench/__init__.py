@@ -1,0 +1,1 @@
+"""Measurements: corpora, and the results that the documentation quotes."""

@@ -1,0 +1,144 @@
+"""The endpointing curve: how much sooner a command is committed, and how often too soon.
+
+    points, complete = measure(recordings, load_domain("tabletop"), setup, workers=2)
+    draw(points, Path("endpoint.svg"))
+
+The semantic endpoint, with the domain's silences scaled, beside one that waits equally long after
+everything. The commands are played once for every point, without partials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from deixis.export.bench.labels import Recording
+from deixis.export.bench.report import Result, milliseconds, share
+from deixis.export.bench.scoring import STOP
+from deixis.export.bench.speech import play
+from deixis.export.bench.workers import Job, Setup
+from deixis.nodes.speech.domain import Domain
+from deixis.runtime.errors import ConfigError, MissingExtraError, UsageError
+
+SCALES: Final = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+FIXED_S: Final = (0.25, 0.7, 1.0)
+NO_PARTIALS_MS: Final = 60_000.0
+FORMATS: Final = (".svg", ".png")
+
+
+class Silences(msgspec.Struct, frozen=True):
+    """One setting of the endpoint."""
+
+    name: str
+    kind: str
+    complete_ms: float
+    extendable_ms: float
+    incomplete_ms: float
+
+
+def check(path: Path) -> None:
+    """See that a picture can be drawn there, before hours are spent on it.
+
+    Raises:
+        UsageError: The file has another ending.
+        MissingExtraError: matplotlib is not installed.
+    """
+    import importlib.util
+
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"--curve {path}: the picture can be {' or '.join(FORMATS)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "export")
+
+
+def settings_of(domain: Domain) -> list[Silences]:
+    """The points of the curve for a domain."""
+    own = domain.silences
+    semantic = [
+        Silences(
+            f"semantic ×{scale:g}",
+            "semantic",
+            own.complete_ms * scale,
+            own.extendable_ms * scale,
+            own.incomplete_ms * scale,
+        )
+        for scale in SCALES
+    ]
+    fixed = [Silences(f"fixed {s:g} s", "fixed", *[1000.0 * s] * 3) for s in FIXED_S]
+    return [*semantic, *fixed]
+
+
+def measure(
+    recordings: Sequence[Recording], domain: Domain, setup: Setup, workers: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """Play the commands at every setting.
+
+    Returns:
+        The points (those that are complete), and whether they are all.
+
+    Raises:
+        ConfigError: There is no command among the recordings.
+    """
+    commands = [r for r in recordings if r.label.intent not in (None, STOP)]
+    if not commands:
+        raise ConfigError("no curve: none of the recordings is a command other than stop")
+    settings = settings_of(domain)
+    jobs = [Job(r, s.name, None, _params(s, domain)) for s in settings for r in commands]
+    results, complete = play(jobs, recordings, setup, workers)
+    points = []
+    for setting in settings:
+        own = [r for r in results if r.job.condition == setting.name]
+        if len(own) == len(commands):
+            points.append(_point(setting, own))
+    return points, complete
+
+
+def draw(points: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw premature commits against median latency."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for kind, style in (("semantic", "o-"), ("fixed", "s--")):
+        own = [p for p in points if p["kind"] == kind and p["latency_ms"]["p50"] is not None]
+        xs = [p["latency_ms"]["p50"] for p in own]
+        ys = [100.0 * p["premature"] for p in own]
+        axes.plot(xs, ys, style, label=f"{kind} endpoint")
+        for point, x, y in zip(own, xs, ys, strict=True):
+            text = point["name"].removeprefix(kind).strip()
+            axes.annotate(text, (x, y), textcoords="offset points", xytext=(6, 6), fontsize=8)
+    axes.set_xlabel("end of speech → commit, median, ms")
+    axes.set_ylabel("premature commits, %")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=-0.5)
+    axes.margins(x=0.12, y=0.12)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _params(setting: Silences, domain: Domain) -> dict[str, Any]:
+    return {
+        "domain": str(domain.path),
+        "complete_ms": setting.complete_ms,
+        "extendable_ms": setting.extendable_ms,
+        "incomplete_ms": setting.incomplete_ms,
+        "partial_ms": NO_PARTIALS_MS,
+    }
+
+
+def _point(setting: Silences, results: Sequence[Result]) -> dict[str, Any]:
+    judged = [r.judged for r in results]
+    return {
+        **msgspec.structs.asdict(setting),
+        "n": len(judged),
+        "premature": share(sum(j.premature for j in judged), len(judged)),
+        "accuracy": share(sum(j.right for j in judged), len(judged)),
+        "latency_ms": milliseconds(j.latency_ms for j in judged if j.latency_ms is not None),
+    }
