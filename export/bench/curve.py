@@ -97,28 +97,39 @@ def measure(
 
 
 def draw(points: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw premature commits against median latency."""
+    """Draw premature commits, and commands right, against median latency.
+
+    An endpoint that cuts a sentence before it means anything commits nothing: that is not
+    premature, but the command is lost. So the two belong together.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for kind, style in (("semantic", "o-"), ("fixed", "s--")):
-        own = [p for p in points if p["kind"] == kind and p["latency_ms"]["p50"] is not None]
-        xs = [p["latency_ms"]["p50"] for p in own]
-        ys = [100.0 * p["premature"] for p in own]
-        axes.plot(xs, ys, style, label=f"{kind} endpoint")
-        for point, x, y in zip(own, xs, ys, strict=True):
-            text = point["name"].removeprefix(kind).strip()
-            axes.annotate(text, (x, y), textcoords="offset points", xytext=(6, 6), fontsize=8)
-    axes.set_xlabel("end of speech → commit, median, ms")
-    axes.set_ylabel("premature commits, %")
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=-0.5)
-    axes.margins(x=0.12, y=0.12)
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    panels = (("premature", "premature commits, %"), ("accuracy", "commands fully right, %"))
+    for axes, (measure_name, label) in zip(figure.subplots(1, 2), panels, strict=True):
+        for kind, style, side in (("semantic", "o-", -1), ("fixed", "s--", 1)):
+            own = [p for p in points if p["kind"] == kind and p["latency_ms"]["p50"] is not None]
+            xs = [p["latency_ms"]["p50"] for p in own]
+            ys = [100.0 * p[measure_name] for p in own]
+            axes.plot(xs, ys, style, label=f"{kind} endpoint")
+            for point, x, y in zip(own, xs, ys, strict=True):
+                axes.annotate(
+                    point["name"].removeprefix(kind).strip(),
+                    (x, y),
+                    textcoords="offset points",
+                    xytext=(7 * side, 3 * side),
+                    ha="right" if side < 0 else "left",
+                    fontsize=7,
+                )
+        axes.margins(x=0.12, y=0.12)
+        axes.autoscale_view()
+        axes.set_xlim(left=0.0)
+        axes.set_xlabel("end of speech → commit, median, ms")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 
