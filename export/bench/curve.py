@@ -10,6 +10,7 @@ everything. The commands are played once for every point, without partials.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +75,7 @@ def settings_of(domain: Domain) -> list[Silences]:
 def measure(
     recordings: Sequence[Recording], domain: Domain, setup: Setup, workers: int
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Play the commands at every setting.
+    """Play the commands at every setting, on the simulated clock.
 
     Returns:
         The points (those that are complete), and whether they are all.
@@ -87,7 +88,7 @@ def measure(
         raise ConfigError("no curve: none of the recordings is a command other than stop")
     settings = settings_of(domain)
     jobs = [Job(r, s.name, None, _params(s, domain)) for s in settings for r in commands]
-    results, complete = play(jobs, recordings, setup, workers)
+    results, complete = play(jobs, recordings, replace(setup, real_time=False), workers)
     points = []
     for setting in settings:
         own = [r for r in results if r.job.condition == setting.name]
@@ -119,7 +120,7 @@ def draw(points: Sequence[dict[str, Any]], path: Path) -> None:
                     point["name"].removeprefix(kind).strip(),
                     (x, y),
                     textcoords="offset points",
-                    xytext=(7 * side, 3 * side),
+                    xytext=(5 * side, 6 * side),
                     ha="right" if side < 0 else "left",
                     fontsize=7,
                 )

@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from deixis.export.bench.labels import load_labels
     from deixis.export.bench.report import predictions_of, summary_of
     from deixis.export.bench.workers import Setup
+    from deixis.nodes.microphone import read_audio
     from deixis.nodes.speech.domain import load_domain
     from deixis.runtime.bundle import Bundle
 
@@ -87,6 +88,9 @@ def run(args: argparse.Namespace) -> int:
     domain = load_domain(args.domain)
     check_intents(recordings, domain, args.labels or args.data / "labels.json")
     Bundle.open(args.bundle)
+    if args.noise is not None:
+        # Better now than in every worker.
+        read_audio(args.noise)
     setup = Setup(args.bundle.resolve(), real_time=args.stream, noise=args.noise)
     jobs = jobs_for(recordings, domain, args)
     results, complete = play(jobs, recordings, setup, args.workers)
