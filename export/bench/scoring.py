@@ -97,8 +97,10 @@ def judge(
         word_end_s = end_s if label.stop_end_s is None else label.stop_end_s
         stop_ms = None if first is None else 1000.0 * (first.at_s - word_end_s)
     elif label.in_domain and acts:
-        premature = acts[0].at_s < end_s - PREMATURE_S
-        latency_ms = None if premature else 1000.0 * (acts[0].at_s - end_s)
+        early = acts[0].at_s < end_s - PREMATURE_S
+        # Where all was understood and the end is but an estimate, the estimate is what is wrong.
+        premature = early and not (right and estimated)
+        latency_ms = None if early else 1000.0 * (acts[0].at_s - end_s)
     errors, n_words = (0, 0) if label.text is None else word_errors(label.text, played.heard)
     return Judged(
         intent=label.intent,

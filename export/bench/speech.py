@@ -230,6 +230,11 @@ def _say_how(console: Console, args: argparse.Namespace, report: dict[str, Any])
         f"{report['machine']['cores']} cores",
         style="bright_black",
     )
+    if report["load_average"] > report["machine"]["cores"] + 0.5:
+        console.print(
+            "other programs kept the machine busy: the latencies include waiting for them",
+            style="yellow",
+        )
 
 
 def _levels(text: str) -> tuple[float, ...]:

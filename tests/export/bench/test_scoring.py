@@ -109,6 +109,14 @@ def test_a_commit_while_the_sentence_goes_on_is_premature_and_has_no_latency():
     assert not judged(CUP, heard(object="cup", at_s=0.96)).premature
 
 
+def test_an_estimated_end_proves_nothing_against_a_command_that_is_right():
+    recording = Recording("a.wav", Path("a.wav"), CUP)
+    for words, premature in (("cup", False), ("bowl", True)):
+        played = Played((heard(object=words, at_s=0.5),), 3.0, 0.1, 0.0)
+        result = judge(recording, played, 1.0, True, NAMES)
+        assert (result.premature, result.latency_ms) == (premature, None)
+
+
 def test_nothing_may_be_accepted_of_other_sound():
     other = Label(None)
     assert judged(other, heard(kind="rejected", confidence=0.2)).acts == ()
