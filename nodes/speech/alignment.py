@@ -83,11 +83,13 @@ class Alignment:
     Attributes:
         paths: Best paths, cheapest first.
         prefix_cost: Cheapest cost of aligning all words but the last to the beginning of a path.
+        prefix_end: The state where that path ends.
         n_fillers: How many of the words are fillers.
     """
 
     paths: tuple[Path, ...]
     prefix_cost: float
+    prefix_end: int
     n_fillers: int
 
 
@@ -125,9 +127,10 @@ class Aligner:
                 rows[i] = np.minimum(rows[i], (NAT_COST * doubt)[self.graph.arc_word])
         insertions = self._insertions(heard)
         columns = self._forward(heard, rows, insertions)
-        prefix_cost = float(columns[-2].min()) if len(columns) > 1 else 0.0
+        prefix_end = int(columns[-2].argmin())
+        prefix_cost = float(columns[-2][prefix_end])
         paths = tuple(self._backward(heard, rows, insertions, columns))
-        return Alignment(paths, prefix_cost, insertions.count(FILLER_COST))
+        return Alignment(paths, prefix_cost, prefix_end, insertions.count(FILLER_COST))
 
     def _row(self, word: str) -> Costs:
         """Cost of taking ``word`` for the word of every arc."""

@@ -261,6 +261,9 @@ class Grammar:
         """The beginning of a sentence, and then a word such as *stop*: that word is what counts."""
         if len(heard) < 2 or not self._interrupts:
             return None
+        if self.graph.intent[alignment.prefix_end] in self.domain.interrupts:
+            # "Don't …" begins "don't move"; "don't stop" is the opposite of a stop.
+            return None
         last = heard[-1][0]
         word = min(self._interrupts, key=lambda w: sound_cost(last, w))
         cost = sound_cost(last, word) + BREAK_OFF_COST

@@ -202,6 +202,12 @@ def test_doubts_of_the_recogniser_help() -> None:
     assert GRAMMAR.readings(text, (), doubts)[0].parse.text == "pick up that"
 
 
+def test_a_sentence_breaks_off_but_not_into_its_opposite() -> None:
+    assert GRAMMAR.readings("put that on the stop")[0].parse.intent == "stop"
+    refused = [r for r in GRAMMAR.readings("don't stop") if r.parse.text == "stop"]
+    assert all(r.parse.confidence < DOMAIN.thresholds.accept_confidence for r in refused)
+
+
 def test_rescoring_prefers_what_was_heard() -> None:
     readings = [r for r in GRAMMAR.readings("put that in the bocks") if r.parse.complete][:3]
     losses = [8.0, 0.5, 9.0]
