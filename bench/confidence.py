@@ -5,7 +5,8 @@
 
 ``collect`` plays labelled recordings (the format of ``deixis bench speech``) into the recogniser
 and notes, for every utterance, the evidence for its best complete reading and whether that was
-right. ``fit`` prints the weights that belong into ``nodes/speech/confidence.py``.
+right. ``fit`` prints the weights that belong into ``nodes/speech/confidence.py``, and how the
+regression alone would do (there it is also guarded by the loss and by better readings).
 """
 
 from __future__ import annotations

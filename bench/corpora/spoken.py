@@ -1,4 +1,4 @@
-"""The corpora of single sentences: ``dev``, ``held``, and the stop words.
+"""The corpora of single sentences: ``dev`` and ``held``.
 
 ``python -m bench.corpora.speech --out /tmp/corpora/dev --set dev``
 """

@@ -110,7 +110,7 @@ def draw(points: Sequence[dict[str, Any]], path: Path) -> None:
     FigureCanvasAgg(figure)
     panels = (("premature", "premature commits, %"), ("accuracy", "commands fully right, %"))
     for axes, (measure_name, label) in zip(figure.subplots(1, 2), panels, strict=True):
-        for kind, style, side in (("semantic", "o-", -1), ("fixed", "s--", 1)):
+        for kind, style in (("semantic", "o-"), ("fixed", "s--")):
             own = [p for p in points if p["kind"] == kind and p["latency_ms"]["p50"] is not None]
             xs = [p["latency_ms"]["p50"] for p in own]
             ys = [100.0 * p[measure_name] for p in own]
@@ -120,8 +120,8 @@ def draw(points: Sequence[dict[str, Any]], path: Path) -> None:
                     point["name"].removeprefix(kind).strip(),
                     (x, y),
                     textcoords="offset points",
-                    xytext=(5 * side, 6 * side),
-                    ha="right" if side < 0 else "left",
+                    # To the right: on the left there is the axis.
+                    xytext=(6, 5),
                     fontsize=7,
                 )
         axes.margins(x=0.12, y=0.12)

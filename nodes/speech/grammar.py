@@ -160,24 +160,23 @@ class Grammar:
         for reading, total in zip(readings, totals, strict=True):
             key = meaning(reading.parse)
             posterior[key] = posterior.get(key, 0.0) + math.exp(best - total) / evidence
-        by_total = sorted(zip(totals, losses, readings, strict=True), key=lambda item: item[0])
-        loss_of = {id(reading): loss for _, loss, reading in by_total}
         heard = hearing(words)
-        return _ranked(
-            [
-                _with_evidence(
-                    r,
+        found: dict[object, Reading] = {}
+        by_total = sorted(zip(totals, losses, readings, strict=True), key=lambda item: item[0])
+        for _, loss, reading in by_total:
+            key = meaning(reading.parse)
+            if key not in found:
+                found[key] = _with_evidence(
+                    reading,
                     Evidence(
-                        posterior=posterior[meaning(r.parse)],
-                        loss=loss_of[id(r)] / max(1, len(r.spoken.split())),
-                        cost=r.per_word,
-                        worst=r.worst,
+                        posterior=posterior[key],
+                        loss=loss / max(1, len(reading.spoken.split())),
+                        cost=reading.per_word,
+                        worst=reading.worst,
                         hearing=heard,
                     ),
                 )
-                for r in merged([reading for _, _, reading in by_total])
-            ]
-        )
+        return _ranked(list(found.values()))
 
     def _split(self, heard: list[Token]) -> list[Token]:
         """Split words that are two of the vocabulary run together (``pickup``)."""

