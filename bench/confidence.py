@@ -113,7 +113,7 @@ def fit(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def features(rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Features and truth of collected rows."""
-    fields = ("posterior", "loss", "cost", "worst", "hearing")
+    fields = ("posterior", "loss", "spelling", "words", "letters", "cost", "hearing")
     x = [Evidence(*(row[f] for f in fields)).features() for row in rows]
     return np.array(x, np.float64), np.array([row["right"] for row in rows], np.float64)
 

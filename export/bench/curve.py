@@ -38,6 +38,7 @@ class Silences(msgspec.Struct, frozen=True):
     complete_ms: float
     extendable_ms: float
     incomplete_ms: float
+    unknown_ms: float
 
 
 def check(path: Path) -> None:
@@ -65,10 +66,11 @@ def settings_of(domain: Domain) -> list[Silences]:
             own.complete_ms * scale,
             own.extendable_ms * scale,
             own.incomplete_ms * scale,
+            own.unknown_ms * scale,
         )
         for scale in SCALES
     ]
-    fixed = [Silences(f"fixed {s:g} s", "fixed", *[1000.0 * s] * 3) for s in FIXED_S]
+    fixed = [Silences(f"fixed {s:g} s", "fixed", *[1000.0 * s] * 4) for s in FIXED_S]
     return [*semantic, *fixed]
 
 
@@ -141,6 +143,7 @@ def _params(setting: Silences, domain: Domain) -> dict[str, Any]:
         "complete_ms": setting.complete_ms,
         "extendable_ms": setting.extendable_ms,
         "incomplete_ms": setting.incomplete_ms,
+        "unknown_ms": setting.unknown_ms,
         "partial_ms": NO_PARTIALS_MS,
     }
 

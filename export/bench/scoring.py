@@ -133,8 +133,8 @@ def acted_on(heard: Sequence[Heard]) -> tuple[Heard, ...]:
 
 
 def normal(words: str) -> str:
-    """Words to be compared: lower case, no articles, single blanks."""
-    return " ".join(_ARTICLE.sub(" ", words.lower()).split())
+    """Words to be compared: lower case, no articles, single blanks, one spelling of grey."""
+    return " ".join(_ARTICLE.sub(" ", words.lower().replace("gray", "grey")).split())
 
 
 def slot_agrees(said: str, slot: HeardSlot | None) -> bool:

@@ -74,7 +74,7 @@ def show_curve(console: Console, curve: list[dict[str, Any]]) -> None:
     for name in ("silences, ms", "premature", "p50 ms", "p95 ms", "right", "n"):
         table.add_column(name, justify="right")
     for point in curve:
-        names = ("complete_ms", "extendable_ms", "incomplete_ms")
+        names = ("complete_ms", "extendable_ms", "unknown_ms", "incomplete_ms")
         silences = dict.fromkeys(f"{point[name]:.0f}" for name in names)
         table.add_row(
             point["name"],

@@ -26,6 +26,8 @@ Costs = NDArray[np.float32]
 
 # Costs in words: 1 is a word that has nothing to do with the sentence.
 FILLER_COST: Final = 0.03
+LIKE_FILLER: Final = 0.35
+"""A word that sounds like a filler, at this cost at most, is taken for it, at that cost."""
 LIGHT_INSERTION: Final = 0.6
 INSERTION: Final = 1.0
 LIGHT_DELETION: Final = 0.4
@@ -82,14 +84,13 @@ class Alignment:
 
     Attributes:
         paths: Best paths, cheapest first.
-        prefix_cost: Cheapest cost of aligning all words but the last to the beginning of a path.
-        prefix_end: The state where that path ends.
+        prefixes: Cheapest cost of aligning all words but the last, and all but the last two, to the
+            beginning of a path, and the state where that path ends.
         n_fillers: How many of the words are fillers.
     """
 
     paths: tuple[Path, ...]
-    prefix_cost: float
-    prefix_end: int
+    prefixes: tuple[tuple[float, int], ...]
     n_fillers: int
 
 
@@ -107,6 +108,7 @@ class Aligner:
         self.slot_words = frozenset(graph.words[w] for w in graph.arc_word[graph.arc_tag >= 0])
         self.is_verb = np.isin(graph.src, graph.starts)
         self._fillers = [phrase.split() for phrase in fillers]
+        self._words_of_fillers = [words[0] for words in self._fillers if len(words) == 1]
         self._starts = frozenset(graph.starts.tolist())
         light = np.array([len(w) <= 3 for w in graph.words])[graph.arc_word] & ~self.is_verb
         self._deletion: Costs = np.where(light, LIGHT_DELETION, DELETION).astype(np.float32)
@@ -127,10 +129,10 @@ class Aligner:
                 rows[i] = np.minimum(rows[i], (NAT_COST * doubt)[self.graph.arc_word])
         insertions = self._insertions(heard)
         columns = self._forward(heard, rows, insertions)
-        prefix_end = int(columns[-2].argmin())
-        prefix_cost = float(columns[-2][prefix_end])
+        before = [columns[-1 - n] for n in (1, 2) if n < len(columns)]
+        prefixes = tuple((float(c.min()), int(c.argmin())) for c in before)
         paths = tuple(self._backward(heard, rows, insertions, columns))
-        return Alignment(paths, prefix_cost, prefix_end, insertions.count(FILLER_COST))
+        return Alignment(paths, prefixes, insertions.count(FILLER_COST))
 
     def _row(self, word: str) -> Costs:
         """Cost of taking ``word`` for the word of every arc."""
@@ -155,6 +157,8 @@ class Aligner:
         for i, word in enumerate(heard):
             light = len(word) <= 3 and word in self.vocabulary and word not in self.slot_words
             cost = LIGHT_INSERTION if light else INSERTION
+            if (filler := self.filler(word)) is not None:
+                cost = FILLER_COST + sound_cost(word, filler)
             # A word said twice is a stammer.
             costs.append(FILLER_COST if i and word == heard[i - 1] else cost)
         for phrase in self._fillers:
@@ -162,6 +166,13 @@ class Aligner:
                 if list(heard[i : i + len(phrase)]) == phrase:
                     costs[i : i + len(phrase)] = [FILLER_COST] * len(phrase)
         return costs
+
+    def filler(self, word: str) -> str | None:
+        """The filler that a word, none of the graph's, sounds like."""
+        if word in self.vocabulary:
+            return None
+        best = min(self._words_of_fillers, key=lambda f: sound_cost(word, f), default=None)
+        return best if best is not None and sound_cost(word, best) <= LIKE_FILLER else None
 
     def _forward(
         self, heard: Sequence[str], rows: Sequence[Costs], insertions: Sequence[float]

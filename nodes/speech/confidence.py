@@ -1,7 +1,7 @@
 """How sure is a reading? From what the alignment and the decoder make of it to a probability.
 
 python -c "from deixis.nodes.speech.confidence import Evidence, calibrated; \
-print(calibrated(Evidence(posterior=1.0, loss=0.0, cost=0.0, worst=0.0, hearing=-0.1)))"
+print(calibrated(Evidence(1.0, 0.0, 0.0, words=3, letters=12, cost=0.0, hearing=-0.1)))"
 
 While someone speaks there is only the alignment, and a formula set by hand. At the end of the
 sentence the decoder's own scores are known; they are weighed by a logistic regression (Platt 1999)
@@ -28,10 +28,12 @@ HEARING_CENTRE: Final = -1.6
 HEARING_SLOPE: Final = 0.2
 
 LARGEST_LOGIT: Final = 5.0
-LOSS_CENTRE: Final = 2.0
-LOSS_SLOPE: Final = 0.25
-"""Nats a word: a sentence that loses more is another word's ("pick up the stapler" where there is
-only a table), which recordings of commands and of other talk hardly show."""
+LARGEST_LOSS: Final = 6.0
+LETTER_SHARE: Final = 0.7
+STRAIN_CENTRE: Final = 4.2
+STRAIN_SLOPE: Final = 0.35
+"""A sentence more strained is another one ("pick up the stapler" where there is only a table), of
+which the recordings that the weights are fitted to have few."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +42,42 @@ class Evidence:
 
     Attributes:
         posterior: Its share, in [0, 1], among all sentences of the domain that were considered.
-        loss: How much less probable (nats a word) its sentence is than what was written down.
+        loss: How much less probable (nats) its sentence is than what was written down.
+        spelling: How much less probable (nats) its letters are than those that were heard.
+        words: Words of its sentence.
+        letters: Letters of its sentence.
         cost: Cost of its alignment a word.
-        worst: Cost of the worst word that matters.
         hearing: Mean log probability of the words heard.
     """
 
     posterior: float
     loss: float
+    spelling: float
+    words: int
+    letters: int
     cost: float
-    worst: float
     hearing: float
+
+    @property
+    def strain(self) -> float:
+        """What even the kinder one of the two hearings holds against it.
+
+        A word of another sentence fails both; noise or a strange voice mostly one. Over many words
+        small losses add up like a random walk.
+        """
+        return min(self.loss, LETTER_SHARE * self.spelling) / math.sqrt(max(1, self.words))
 
     def features(self) -> tuple[float, ...]:
         """Features of the regression."""
         p = min(max(self.posterior, 1e-6), 1 - 1e-6)
         logit = min(math.log(p / (1 - p)), LARGEST_LOGIT)
-        return logit, self.loss, self.cost, self.worst, max(self.hearing, -3.0)
+        spelling = min(self.spelling / max(1, self.letters), LARGEST_LOSS)
+        return logit, spelling, self.cost, self.strain, max(self.hearing, -3.0)
 
 
 # What `python -m bench.confidence fit` gave, in the order of the features.
-WEIGHTS: Final = (0.21, -0.87, -5.52, 0.15, 1.87)
-BIAS: Final = 3.15
+WEIGHTS: Final = (0.86, -0.64, -0.84, -0.94, 1.96)
+BIAS: Final = 2.36
 
 
 def calibrated(evidence: Evidence) -> float:
@@ -70,8 +86,8 @@ def calibrated(evidence: Evidence) -> float:
     The regression knows best readings only; one that has a better beside it is worth less.
     """
     total = sum(w * x for w, x in zip(WEIGHTS, evidence.features(), strict=True))
-    other = logistic((LOSS_CENTRE - evidence.loss) / LOSS_SLOPE)
-    return logistic(BIAS + total) * other * min(1.0, 2.0 * evidence.posterior)
+    relaxed = logistic((STRAIN_CENTRE - evidence.strain) / STRAIN_SLOPE)
+    return logistic(BIAS + total) * relaxed * min(1.0, 2.0 * evidence.posterior)
 
 
 def of_alignment(cost: float) -> float:

@@ -123,11 +123,13 @@ class Silences(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         complete_ms: After a sentence that cannot go on.
         extendable_ms: After a complete sentence that could go on with another slot.
         incomplete_ms: After the beginning of a sentence.
+        unknown_ms: After anything else, and what may be a misheard sentence.
     """
 
     complete_ms: Milliseconds = 85.0
     extendable_ms: Milliseconds = 120.0
-    incomplete_ms: Milliseconds = 600.0
+    incomplete_ms: Milliseconds = 1100.0
+    unknown_ms: Milliseconds = 600.0
 
 
 class DomainFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

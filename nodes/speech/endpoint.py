@@ -18,9 +18,9 @@ from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 
 State = Literal["idle", "speaking", "silence"]
 Decision = Literal["start", "commit", "reject"]
-Outlook = Literal["none", "incomplete", "extendable", "complete"]
-"""What the grammar makes of the words so far: not a sentence, the beginning of one, one that could
-go on, one that cannot."""
+Outlook = Literal["none", "incomplete", "doubtful", "extendable", "complete"]
+"""What the grammar makes of the words so far: not a sentence, the beginning of one, what looks like
+the beginning of one but may be a whole one misheard, one that could go on, one that cannot."""
 
 _log = logging.getLogger("deixis.speech.endpoint")
 
@@ -32,14 +32,18 @@ class Limits:
     Attributes:
         complete_ms: Silence after a sentence that cannot go on.
         extendable_ms: Silence after a complete sentence that could go on.
-        incomplete_ms: Silence after anything else; then it is over and no command.
+        incomplete_ms: Silence after the beginning of a sentence: people pause for up to a second
+            while they choose; then it is over and no command.
+        unknown_ms: Silence after anything else: other talk, which is over and no command, and what
+            looks unfinished but may be a sentence misheard, which is then taken for one.
         resume_ms: A silence shorter than this does not count: closures of plosives.
         longest_s: An utterance that goes on for longer (a radio, a monologue) is rejected.
     """
 
     complete_ms: float = 85.0
     extendable_ms: float = 120.0
-    incomplete_ms: float = 600.0
+    incomplete_ms: float = 1100.0
+    unknown_ms: float = 600.0
     resume_ms: float = 30.0
     longest_s: float = 30.0
 
@@ -49,7 +53,9 @@ class Limits:
             return int(self.complete_ms * NS_PER_MS)
         if outlook == "extendable":
             return int(self.extendable_ms * NS_PER_MS)
-        return int(self.incomplete_ms * NS_PER_MS)
+        if outlook == "incomplete":
+            return int(self.incomplete_ms * NS_PER_MS)
+        return int(self.unknown_ms * NS_PER_MS)
 
 
 class Endpointer:
@@ -103,7 +109,7 @@ class Endpointer:
         elif self.state == "silence" and not silent:
             self._enter("speaking", now_ns, "the voice goes on")
         if self.state == "silence" and silence_ns >= self.limits.silence_ns(outlook):
-            if outlook in ("complete", "extendable"):
+            if outlook in ("complete", "extendable", "doubtful"):
                 self.reason = f"{outlook} sentence, silent for {silence_ns // NS_PER_MS} ms"
                 self._enter("idle", now_ns, self.reason)
                 return "commit"

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 
-from deixis.nodes.speech.alignment import FILLER_COST, Aligner, Alignment, Costs
+from deixis.nodes.speech.alignment import FILLER_COST, LIKE_FILLER, Aligner, Alignment, Costs
 from deixis.nodes.speech.alignment import Path as GraphPath
 from deixis.nodes.speech.confidence import (
     Evidence,
@@ -47,6 +48,8 @@ KEY_DROPPED: Final = 0.6
 # The sentence that is chosen at the end loses least, in nats, of …
 COST_NATS: Final = 6.0
 """… an alignment's cost: what looks different from what was written down must sound the better."""
+LETTERS_SHARE: Final = 0.2
+"""… as much of what its letters lose: frame after frame is counted as if it knew of no other."""
 WORD_NATS: Final = 1.0
 """… every word it lacks: a decoder prefers short sentences (Murray and Chiang 2018)."""
 INCOMPLETE_NATS: Final = 2.0
@@ -68,6 +71,7 @@ class Reading:
         cost: Cost of the alignment.
         per_word: The same per word.
         worst: Cost of the worst word that matters.
+        words: The words that were heard.
         evidence: What the confidence rests on, at the end of a sentence.
     """
 
@@ -78,6 +82,7 @@ class Reading:
     cost: float
     per_word: float
     worst: float
+    words: tuple[Word, ...] = ()
     evidence: Evidence | None = None
 
 
@@ -126,19 +131,24 @@ class Grammar:
                 variants.setdefault(reading.spoken, reading)
             if len(found) >= N_BEST:
                 break
-        broken_off = self._break_off(heard, alignment, words)
+        broken_off = self._break_off(heard, raw, alignment, words)
         readings = [r for variants in found.values() for r in variants.values()]
         return _ranked(readings if broken_off is None else [*readings, broken_off])
 
     def rescored(
-        self, readings: Sequence[Reading], losses: Sequence[float], words: Sequence[Word]
+        self,
+        readings: Sequence[Reading],
+        losses: Sequence[float],
+        spellings: Sequence[float],
+        words: Sequence[Word],
     ) -> list[Reading]:
         """Replace confidences by what the recogniser itself makes of the sentences.
 
         Args:
             readings: Readings.
             losses: For each, how much less probable (nats) its sentence is than what was heard.
-            words: The words that were heard.
+            spellings: The same for its letters.
+            words: The words that were written down.
 
         Returns:
             One reading for every meaning, with the probabilities of its sentences added up, most
@@ -147,10 +157,11 @@ class Grammar:
         losses = [max(0.0, loss) for loss in losses]
         totals = [
             loss
+            + LETTERS_SHARE * spelling
             + COST_NATS * reading.cost
-            - WORD_NATS * len(reading.parse.text.split())
+            - WORD_NATS * len(reading.spoken.split())
             + (0.0 if reading.parse.complete else INCOMPLETE_NATS)
-            for reading, loss in zip(readings, losses, strict=True)
+            for reading, loss, spelling in zip(readings, losses, spellings, strict=True)
         ]
         best = min(totals, default=0.0)
         # Two readings can be one sentence, which then has two meanings.
@@ -162,17 +173,21 @@ class Grammar:
             posterior[key] = posterior.get(key, 0.0) + math.exp(best - total) / evidence
         heard = hearing(words)
         found: dict[object, Reading] = {}
-        by_total = sorted(zip(totals, losses, readings, strict=True), key=lambda item: item[0])
-        for _, loss, reading in by_total:
+        by_total = sorted(
+            zip(totals, losses, spellings, readings, strict=True), key=lambda item: item[0]
+        )
+        for _, loss, spelling, reading in by_total:
             key = meaning(reading.parse)
             if key not in found:
                 found[key] = _with_evidence(
                     reading,
                     Evidence(
                         posterior=posterior[key],
-                        loss=loss / max(1, len(reading.spoken.split())),
+                        loss=loss,
+                        spelling=spelling,
+                        words=len(reading.spoken.split()),
+                        letters=len(reading.spoken),
                         cost=reading.per_word,
-                        worst=reading.worst,
                         hearing=heard,
                     ),
                 )
@@ -211,9 +226,9 @@ class Grammar:
         spoken = [
             (graph.words[graph.arc_word[s.arc]], heard[s.first][1] if s.n == 1 else -1)
             if s.arc >= 0
-            else heard[s.first]
+            else self._filler(heard[s.first])
             for s in path.steps
-            if s.arc >= 0 or s.cost <= FILLER_COST
+            if s.arc >= 0 or s.cost <= FILLER_COST + LIKE_FILLER
         ]
         parse = Parse(
             intent=graph.intent[path.end],
@@ -230,7 +245,13 @@ class Grammar:
             cost=path.cost,
             per_word=per_word,
             worst=worst,
+            words=tuple(words),
         )
+
+    def _filler(self, heard: Token) -> Token:
+        """A word that is a filler, or sounds like one, as that filler."""
+        filler = self._aligner.filler(heard[0])
+        return heard if filler in (None, heard[0]) else (str(filler), -1)
 
     def _worst_key(self, path: GraphPath, heard: Sequence[Token]) -> float:
         """Cost of the worst word that matters, which a long sentence must not average away."""
@@ -243,44 +264,70 @@ class Grammar:
                 worst = max(worst, KEY_DROPPED)
         return worst
 
-    def _interrupting_words(self) -> dict[str, str]:
-        """Sentences of one word that break off another sentence, with their intents."""
+    def _interrupting_words(self) -> dict[tuple[str, ...], str]:
+        """Sentences of one or two words that break off another sentence, with their intents."""
         graph = self.graph
-        return {
-            graph.words[word]: graph.intent[end]
-            for verb, end, word in zip(
-                self._aligner.is_verb, graph.dst, graph.arc_word, strict=True
-            )
-            if verb and graph.accepts[end] and graph.intent[end] in self.domain.interrupts
-        }
+        words = [graph.words[w] for w in graph.arc_word]
+        ends = [int(end) for end in graph.dst]
+        found: dict[tuple[str, ...], str] = {}
+        for first in np.flatnonzero(self._aligner.is_verb).tolist():
+            if graph.intent[ends[first]] not in self.domain.interrupts:
+                continue
+            following: list[int] = np.flatnonzero(graph.src == ends[first]).tolist()
+            pairs = [(arc, (words[first], words[arc])) for arc in following]
+            sentences: list[tuple[int, tuple[str, ...]]] = [(first, (words[first],)), *pairs]
+            for arc, said in sentences:
+                if graph.accepts[ends[arc]]:
+                    found[said] = graph.intent[ends[arc]]
+        return found
 
     def _break_off(
-        self, heard: Sequence[Token], alignment: Alignment, words: Sequence[Word]
+        self,
+        heard: Sequence[Token],
+        raw: Sequence[str],
+        alignment: Alignment,
+        words: Sequence[Word],
     ) -> Reading | None:
-        """The beginning of a sentence, and then a word such as *stop*: that word is what counts."""
-        if len(heard) < 2 or not self._interrupts:
-            return None
-        if self.graph.intent[alignment.prefix_end] in self.domain.interrupts:
+        """The beginning of a sentence, and then something like *stop*: that is what counts."""
+        found: list[Reading] = []
+        for n, (prefix_cost, prefix_end) in enumerate(alignment.prefixes, 1):
+            before, last = heard[:-n], heard[-n:]
             # "Don't …" begins "don't move"; "don't stop" is the opposite of a stop.
-            return None
-        last = heard[-1][0]
-        word = min(self._interrupts, key=lambda w: sound_cost(last, w))
-        cost = sound_cost(last, word) + BREAK_OFF_COST
-        before = alignment.prefix_cost / max(1, len(heard) - alignment.n_fillers - 1)
-        confidence = of_alignment(before) * of_alignment(cost) * of_hearing(words)
-        if confidence < 0.05:
-            return None
-        parse = Parse(self._interrupts[word], (), round(confidence, 4), complete=True, text=word)
-        exact = alignment.prefix_cost <= FILLER_COST and last == word
-        return Reading(
-            parse,
-            extendable=False,
-            spoken="",
-            exact=exact,
-            cost=cost,
-            per_word=cost,
-            worst=cost,
-        )
+            if not before or self.graph.intent[prefix_end] in self.domain.interrupts:
+                continue
+            meant, cost = self._interruption([word for word, _ in last])
+            if not meant:
+                continue
+            per_word = prefix_cost / max(1, len(before) - alignment.n_fillers)
+            confidence = of_alignment(per_word) * of_alignment(cost) * of_hearing(words)
+            if confidence < 0.05:
+                continue
+            text = " ".join(meant)
+            same = [w for w, _ in last] == list(meant)
+            said = last if same else [(word, -1) for word in meant]
+            found.append(
+                Reading(
+                    Parse(self._interrupts[meant], (), round(confidence, 4), True, text),
+                    extendable=False,
+                    spoken=written([*before, *said], raw),
+                    exact=same and prefix_cost <= FILLER_COST,
+                    cost=cost,
+                    per_word=cost,
+                    worst=cost,
+                    words=tuple(words),
+                )
+            )
+        return max(found, key=lambda r: r.parse.confidence, default=None)
+
+    def _interruption(self, last: Sequence[str]) -> tuple[tuple[str, ...], float]:
+        """What breaks off a sentence that these words are likest to, and how unlike."""
+        costs = {
+            said: sum(map(sound_cost, last, said)) / len(said)
+            for said in self._interrupts
+            if len(said) == len(last)
+        }
+        best = min(costs, key=lambda said: costs[said], default=())
+        return best, costs.get(best, math.inf) + BREAK_OFF_COST
 
 
 def _per_token(heard: Sequence[Token], doubts: Costs | None) -> list[Costs | None]:

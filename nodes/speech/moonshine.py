@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from deixis.nodes.speech.letters import Hearing, Letters
 from deixis.runtime.bundle import Bundle
 from deixis.runtime.engines import Array, Engine, open_engine
 from deixis.runtime.errors import BundleError
@@ -109,6 +110,7 @@ class Moonshine:
     Args:
         encoder: ``input_values`` (1, n) float32 and ``attention_mask`` → frames (1, t, 288).
         decoder: The merged decoder with past keys and values.
+        letters: Hears letters in the encoder's frames.
         pieces: Bytes of every token.
     """
 
@@ -116,10 +118,12 @@ class Moonshine:
         self,
         encoder: Engine,
         decoder: Engine,
+        letters: Letters,
         pieces: list[bytes],
     ) -> None:
         self._encoder = encoder
         self._decoder = decoder
+        self._letters = letters
         self._pieces = pieces
         names = [spec.name for spec in decoder.specs.inputs]
         self._past = [n for n in names if n.startswith("past_key_values.")]
@@ -132,7 +136,7 @@ class Moonshine:
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> Moonshine:
-        """Open the models ``speech_encoder`` and ``speech_decoder`` and the file ``tokenizer``.
+        """Open the speech models and the file ``tokenizer``.
 
         Args:
             bundle: The bundle.
@@ -144,6 +148,7 @@ class Moonshine:
         return cls(
             open_engine(bundle, "speech_encoder"),
             open_engine(bundle, "speech_decoder"),
+            Letters(open_engine(bundle, "speech_letters")),
             read_tokenizer(bundle.file_path("tokenizer")),
         )
 
@@ -155,6 +160,7 @@ class Moonshine:
         """Release the models."""
         self._encoder.close()
         self._decoder.close()
+        self._letters.close()
 
     def transcribe(
         self, samples: Floats, draft: tuple[int, ...] = (), speech_s: float | None = None
@@ -212,6 +218,16 @@ class Moonshine:
         if finished:
             tokens, scores = tokens[:-1], scores[:-1]
         return self._transcript(tokens, scores, np.concatenate(seen), n_calls, finished)
+
+    def spelled(self) -> Hearing | None:
+        """The letters of the audio that was transcribed last.
+
+        Raises:
+            EngineError: The backend failed.
+        """
+        if self._heard is None:
+            return None
+        return self._letters.hear(self._heard.shared["encoder_hidden_states"])
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Log probabilities (nats) of whole texts, given the audio that was transcribed last.

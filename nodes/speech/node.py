@@ -51,7 +51,8 @@ class SpeechParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         domain: Name or path of the domain.
         complete_ms: Silence after a sentence that cannot go on.
         extendable_ms: Silence after a complete sentence that could go on.
-        incomplete_ms: Silence after anything else.
+        incomplete_ms: Silence after the beginning of a sentence.
+        unknown_ms: Silence after anything else.
         accept_confidence: Least confidence of a command, in [0, 1].
         vad_threshold: Silero's probability from which a voice begins, in [0, 1].
         partial_ms: Audio between two partials while someone speaks.
@@ -68,6 +69,7 @@ class SpeechParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     complete_ms: float | None = None
     extendable_ms: float | None = None
     incomplete_ms: float | None = None
+    unknown_ms: float | None = None
     accept_confidence: float | None = None
     vad_threshold: float = 0.5
     partial_ms: float = 60.0
@@ -268,7 +270,9 @@ class SpeechNode(Node[SpeechParams]):
             self._hurried = let_go
             limits = recognizer.settings.limits
             short_ms = limits.complete_ms
-            hurried = replace(limits, extendable_ms=short_ms, incomplete_ms=short_ms)
+            hurried = replace(
+                limits, extendable_ms=short_ms, incomplete_ms=short_ms, unknown_ms=short_ms
+            )
             recognizer.limit(hurried if let_go else limits)
         self._show_gate(now_ns)
 
@@ -300,7 +304,7 @@ class SpeechNode(Node[SpeechParams]):
         self._publish(
             kind,
             utterance.command_id,
-            text=utterance.transcript.text,
+            text=utterance.text,
             words=utterance.words,
             parses=parses,
             speech_start_ns=line.time_ns(utterance.start),
@@ -360,6 +364,7 @@ class SpeechNode(Node[SpeechParams]):
                 complete_ms=either(params.complete_ms, silences.complete_ms),
                 extendable_ms=either(params.extendable_ms, silences.extendable_ms),
                 incomplete_ms=either(params.incomplete_ms, silences.incomplete_ms),
+                unknown_ms=either(params.unknown_ms, silences.unknown_ms),
                 longest_s=params.timeout_s,
             ),
             vad=VadParams(start=params.vad_threshold, keep=0.4 * params.vad_threshold),

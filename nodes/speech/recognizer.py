@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -21,7 +21,15 @@ import numpy as np
 from deixis.nodes.speech.alignment import HOPELESS_COST
 from deixis.nodes.speech.audio import RATE_HZ, AudioLine
 from deixis.nodes.speech.endpoint import Endpointer, Limits, Outlook
-from deixis.nodes.speech.grammar import Grammar, Reading, meaning, merged
+from deixis.nodes.speech.grammar import (
+    COST_NATS,
+    LETTERS_SHARE,
+    Grammar,
+    Reading,
+    meaning,
+    merged,
+)
+from deixis.nodes.speech.letters import Hearing
 from deixis.nodes.speech.moonshine import Moonshine, Transcript
 from deixis.nodes.speech.vad import VadParams, VoiceActivity
 from deixis.nodes.speech.wordtimes import spread
@@ -36,6 +44,8 @@ MAX_SCORED: Final = 24
 TAIL: Final = RATE_HZ // 50
 """Audio after the last sample of speech that a decoding must have seen."""
 PER_MS: Final = RATE_HZ // 1000
+FRAME: Final = 384
+"""Samples from one frame of the speech encoder to the next."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,8 @@ class Settings:
         window_s: Longest window that is decoded; a longer utterance is cut to half of it.
         unhurried_s: In longer utterances partials come more slowly, in proportion.
         patience_ms: A decoding may be skipped while the audio waiting is more than this.
+        shortest_ms: Anything shorter is a click: no word takes so little.
+        beginning_ms: What is no longer than this and understood as nothing may be a beginning.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -65,6 +77,8 @@ class Settings:
     window_s: float = 8.0
     unhurried_s: float = 6.4
     patience_ms: float = 60.0
+    shortest_ms: float = 100.0
+    beginning_ms: float = 800.0
 
 
 @dataclass
@@ -94,6 +108,11 @@ class Utterance:
     readings: tuple[Reading, ...] = ()
     stable: bool = False
     same_since: int = 0
+
+    @property
+    def text(self) -> str:
+        """The words as a text."""
+        return " ".join(word.text for word in self.words)
 
     @property
     def best(self) -> Reading | None:
@@ -234,21 +253,13 @@ class Recognizer:
             return
         self.utterance = None
         self._over = utterance.speech_end
-        if decision == "commit" or (outlook == "incomplete" and self._has_ended(utterance)):
-            self._emit("final", utterance, "")
-        else:
-            self._emit("rejected", utterance, self._why(utterance, outlook))
-
-    def _has_ended(self, utterance: Utterance) -> bool:
-        """Whether what looked unfinished is a sentence after all, now that nothing has followed."""
-        complete = tuple(r for r in utterance.readings if r.parse.complete)
-        # "Turn on the …", heard just so, is no mishearing of "turn on that".
-        if utterance.best is None or utterance.best.exact or not complete:
-            return False
-        if complete[0].parse.confidence < self.settings.accept_confidence:
-            return False
-        utterance.readings = complete
-        return True
+        if decision == "reject":
+            self._emit("rejected", utterance, self._why(utterance))
+            return
+        if outlook == "doubtful":
+            # Nothing has followed: it was the whole sentence.
+            utterance.readings = tuple(r for r in utterance.readings if r.parse.complete)
+        self._emit("final", utterance, "")
 
     def _decoding_is_due(self, utterance: Utterance, behind_ns: int) -> bool:
         settings, end = self.settings, self.line.end
@@ -259,16 +270,18 @@ class Recognizer:
             return utterance.decoded < utterance.speech_end + settings.speculate_ms * PER_MS
         if behind_ns > settings.patience_ms * NS_PER_MS:
             return False
-        best = utterance.best
-        urgent = (
-            best is not None
-            and best.parse.intent in self._grammar.domain.interrupts
-            and best.parse.confidence >= settings.interrupt_confidence
-            and not utterance.stable
-        )
+        urgent = self._interrupts(utterance.readings[:1]) and not utterance.stable
         # In long talk decoding takes longer, and there is less haste.
         long = max(1.0, (end - utterance.window_start) / (settings.unhurried_s * RATE_HZ))
         return fresh >= settings.partial_ms * PER_MS * (0.5 if urgent else long)
+
+    def _interrupts(self, best: Sequence[Reading]) -> bool:
+        """Whether the best reading is one that is acted on before the end of the sentence."""
+        return any(
+            r.parse.intent in self._grammar.domain.interrupts
+            and r.parse.confidence >= self.settings.interrupt_confidence
+            for r in best
+        )
 
     def _decode(self, utterance: Utterance) -> None:
         line, settings = self.line, self.settings
@@ -288,31 +301,49 @@ class Recognizer:
         words = self._words(transcript, first, max(utterance.speech_end, first + 160))
         utterance.transcript, utterance.words = transcript, words
         readings = self._grammar.readings(transcript.text, words, transcript.doubts)
-        if line.end - utterance.speech_end >= settings.speculate_ms * PER_MS:
-            readings = self._rescored(readings, transcript, words)
+        silent = line.end - utterance.speech_end >= settings.speculate_ms * PER_MS
+        if silent or self._interrupts(readings[:1]):
+            readings = self._judged(readings, transcript, first)
         utterance.readings = tuple(merged(readings))
+        if utterance.best is not None and utterance.best.words:
+            utterance.words = utterance.best.words
         utterance.decoded = line.end
         self._settle(utterance, before, decoded_before)
 
-    def _rescored(
-        self, readings: list[Reading], transcript: Transcript, words: tuple[Word, ...]
-    ) -> list[Reading]:
-        """At the end of the speech, let the decoder choose among the sentences it may have been."""
-        if not readings or readings[0].exact or min(r.per_word for r in readings) > HOPELESS_COST:
-            return readings
-        sentences = [r for r in readings if r.spoken]
-        firsts = merged(sentences)
-        scored = [*firsts, *(r for r in sentences if r not in firsts)][:MAX_SCORED]
+    def _judged(self, readings: list[Reading], transcript: Transcript, first: int) -> list[Reading]:
+        """At the end of the speech: what the letters suggest as well, judged by both hearings."""
         heard = " ".join(re.findall(r"[\w'-]+", transcript.text))
-        if not scored or not heard:
+        hearing = self._moonshine.spelled()
+        if hearing is None or not heard:
             return readings
+        words = self._spelled_words(hearing, first)
+        text = " ".join(word.text for word in words)
+        candidates = _joined(readings, self._grammar.readings(text, words))
+        if not candidates or min(r.per_word for r in candidates) > HOPELESS_COST:
+            return readings
+        spellings = hearing.losses([r.spoken for r in candidates]).tolist()
+        order = sorted(
+            range(len(candidates)),
+            key=lambda k: COST_NATS * candidates[k].cost + LETTERS_SHARE * spellings[k],
+        )[:MAX_SCORED]
+        scored = [candidates[k] for k in order]
         scores = self._moonshine.score([heard, *(r.spoken for r in scored)])
         losses = [scores[0] - score for score in scores[1:]]
-        rescored = self._grammar.rescored(scored, losses, words)
-        # A broken-off sentence is no sentence that could be scored.
-        broken_off = [r for r in readings if not r.spoken and r.parse.text]
-        every = [*rescored, *broken_off]
-        return sorted(every, key=lambda r: (-r.parse.confidence, not r.parse.complete))
+        spoken = readings[0].words if readings else ()
+        return self._grammar.rescored(scored, losses, [spellings[k] for k in order], spoken)
+
+    def _spelled_words(self, hearing: Hearing, first: int) -> tuple[Word, ...]:
+        """The letters' words with their times; the window began ``LEAD`` before ``first``."""
+
+        def time_ns(frame: float) -> int:
+            return self.line.time_ns(first - LEAD + round(FRAME * frame))
+
+        return tuple(
+            Word(
+                w.text, time_ns(w.first), time_ns(w.last + 1.5), round(float(np.exp(w.log_prob)), 4)
+            )
+            for w in hearing.words()
+        )
 
     def _settle(self, utterance: Utterance, before: Reading | None, decoded_before: int) -> None:
         """Decide whether the best reading is stable."""
@@ -325,7 +356,7 @@ class Recognizer:
         if same and best is not None and best.parse.intent in self._grammar.domain.interrupts:
             held = self.line.end - utterance.same_since >= settings.interrupt_ms * PER_MS
             quiet = self.line.end - utterance.speech_end >= settings.speculate_ms * PER_MS
-            confident = best.parse.confidence >= settings.interrupt_confidence
+            confident = self._interrupts([best])
             utterance.stable = best.parse.complete and confident and (held or quiet)
 
     def _words(self, transcript: Transcript, first: int, speech_end: int) -> tuple[Word, ...]:
@@ -346,18 +377,46 @@ class Recognizer:
 
     def _outlook(self, utterance: Utterance) -> Outlook:
         best = utterance.best
-        if best is None or best.parse.confidence < self.settings.accept_confidence:
-            return "none"
+        if best is None or not self._is_sure(best) or self._is_click(utterance):
+            # A word or two that are misheard may begin a sentence that is understood as a whole.
+            short = utterance.speech_end - utterance.start < self.settings.beginning_ms * PER_MS
+            return "incomplete" if short else "none"
         if not best.parse.complete:
-            return "incomplete"
+            return "doubtful" if self._may_be_whole(utterance) else "incomplete"
         return "extendable" if best.extendable else "complete"
 
-    def _why(self, utterance: Utterance, outlook: Outlook) -> str:
+    def _is_sure(self, reading: Reading) -> bool:
+        return reading.parse.confidence >= self.settings.accept_confidence
+
+    def _is_click(self, utterance: Utterance) -> bool:
+        return utterance.speech_end - utterance.start < self.settings.shortest_ms * PER_MS
+
+    def _may_be_whole(self, utterance: Utterance) -> bool:
+        """Whether what looks unfinished could be a whole sentence that was misheard."""
+        # "Turn on the …", heard just so, is no mishearing of "turn on that".
+        if utterance.best is None or utterance.best.exact:
+            return False
+        whole = next((r for r in utterance.readings if r.parse.complete), None)
+        return whole is not None and self._is_sure(whole)
+
+    def _why(self, utterance: Utterance) -> str:
         best = utterance.best
-        if outlook == "incomplete" and best is not None:
-            return f"unfinished sentence ({best.parse.text!r} …)"
-        if outlook != "none":
-            return self._endpointer.reason
         if best is None:
             return "no words in it"
-        return f"not a sentence of the domain (confidence {best.parse.confidence:.2f})"
+        if not self._is_sure(best):
+            return f"not a sentence of the domain (confidence {best.parse.confidence:.2f})"
+        if self._is_click(utterance):
+            return "too short for a word"
+        if not best.parse.complete:
+            return f"unfinished sentence ({best.parse.text!r} …)"
+        return self._endpointer.reason
+
+
+def _joined(*groups: list[Reading]) -> list[Reading]:
+    """The readings of several texts; of those that mean and say the same the cheapest."""
+    found: dict[object, Reading] = {}
+    for reading in (r for group in groups for r in group if r.spoken):
+        key = (meaning(reading.parse), reading.spoken.lower())
+        if key not in found or reading.cost < found[key].cost:
+            found[key] = reading
+    return list(found.values())

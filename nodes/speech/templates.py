@@ -24,7 +24,7 @@ from hassil.expression import (
 from deixis.nodes.speech.text import tokens
 from deixis.runtime.config import nearest
 
-PARTS: Final = ("value", "deictic", "anaphor", "noun", "colour", "relation")
+PARTS: Final = ("value", "deictic", "anaphor", "noun", "pronoun", "colour", "relation")
 RELATIONS: Final = ("in", "on", "next_to")
 MAX_PERMUTED: Final = 8
 REGISTRY: Final = ("name", "area", "floor")

@@ -34,6 +34,11 @@ QUIET_ROOM_DB: Final = 30.0
 SILERO_LAG: Final = 960
 SILERO_LAG_IN_NOISE: Final = 160
 """Silero stays sure for so many samples after the end of speech, in quiet and in noise."""
+LOUD_ENOUGH_DB: Final = -32.0
+LARGEST_GAIN_DB: Final = 24.0
+GAIN_RISE_DB: Final = 0.2
+"""Silero misses quiet voices: sound with a peak level below ``LOUD_ENOUGH_DB`` is lifted for it, by
+at most so much. The gain rises slowly (dB a window): noise that swells sounds like a voice."""
 HISTORY: Final = 1_500
 """Frames kept (15 s)."""
 
@@ -72,6 +77,7 @@ class VoiceActivity:
         self._n_frames = 0
         self._probabilities: deque[float] = deque(maxlen=HISTORY)
         self._n_windows = 0
+        self._gain_db = LARGEST_GAIN_DB
         self._floor_db: float | None = None
         self._deviation_db = 1.0
         self._judged_frames = 0
@@ -97,7 +103,9 @@ class VoiceActivity:
         self._unframed = self._unframed[n * FRAME :]
         self._pending = np.concatenate([self._pending, samples])
         while len(self._pending) >= WINDOW:
-            window = np.clip(self._pending[:WINDOW], -1.0, 1.0)
+            self._adapt_gain()
+            gain = np.float32(10.0 ** (self._gain_db / 20.0))
+            window = np.clip(self._pending[:WINDOW] * gain, -1.0, 1.0)
             self._probabilities.append(float(self._silero.process_samples(window.tolist())))
             self._n_windows += 1
             self._pending = self._pending[WINDOW:]
@@ -166,6 +174,11 @@ class VoiceActivity:
             if probability >= self.params.start:
                 return (self._n_windows - back) * WINDOW
         return 0
+
+    def _adapt_gain(self) -> None:
+        """By how much to lift the sound for Silero: down at once, up slowly."""
+        wanted_db = min(max(LOUD_ENOUGH_DB - self._peak_db(), 0.0), LARGEST_GAIN_DB)
+        self._gain_db = min(wanted_db, self._gain_db + GAIN_RISE_DB)
 
     def _is_quiet(self) -> bool:
         """Whether speech stands far enough above the noise that its level shows where it ends."""

@@ -9,6 +9,9 @@ from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.messages import AudioChunk, Header, SpeechEvent
 from deixis.runtime.testing import NodeBench
 
+from .conftest import Recording
+
+RATE_HZ = 16_000
 CHUNK = 320
 
 
@@ -24,7 +27,7 @@ def play(
     first = len(bench.outputs["speech"])
     n_lost = 0
     for number, at in enumerate(range(0, len(samples) - CHUNK + 1, CHUNK)):
-        stamp_ns = start_ns + at * NS_PER_S // 16_000
+        stamp_ns = start_ns + at * NS_PER_S // RATE_HZ
         bench.advance((stamp_ns + 20 * NS_PER_MS - bench.clock.now_ns()) / NS_PER_MS)
         if number in lost:
             n_lost += CHUNK
@@ -38,3 +41,10 @@ def play(
 
 def ended(events: list[SpeechEvent]) -> list[SpeechEvent]:
     return [e for e in events if e.kind in ("final", "rejected")]
+
+
+def utterance_audio(recording: Recording, index: int) -> NDArray[np.float32]:
+    """The sound of one utterance of an episode, with some of what is around it."""
+    utterance = recording.episode.truth.utterances[index]
+    start, end = round(utterance.start_s * RATE_HZ), round(utterance.end_s * RATE_HZ)
+    return recording.samples[start - 8000 : end + 1000]

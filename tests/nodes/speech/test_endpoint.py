@@ -7,7 +7,7 @@ import pytest
 from deixis.nodes.speech.endpoint import Decision, Endpointer, Limits, Outlook
 from deixis.runtime.clock import NS_PER_MS
 
-LIMITS = Limits(complete_ms=90, extendable_ms=140, incomplete_ms=600, longest_s=5)
+LIMITS = Limits(complete_ms=90, extendable_ms=140, incomplete_ms=900, unknown_ms=600, longest_s=5)
 
 
 def silence_until_decision(outlook: Outlook) -> tuple[Decision, float]:
@@ -27,7 +27,8 @@ def silence_until_decision(outlook: Outlook) -> tuple[Decision, float]:
     [
         ("complete", "commit", 90),
         ("extendable", "commit", 140),
-        ("incomplete", "reject", 600),
+        ("doubtful", "commit", 600),
+        ("incomplete", "reject", 900),
         ("none", "reject", 600),
     ],
 )

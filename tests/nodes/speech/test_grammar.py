@@ -211,7 +211,7 @@ def test_a_sentence_breaks_off_but_not_into_its_opposite() -> None:
 def test_rescoring_prefers_what_was_heard() -> None:
     readings = [r for r in GRAMMAR.readings("put that in the bocks") if r.parse.complete][:3]
     losses = [8.0, 0.5, 9.0]
-    best = GRAMMAR.rescored(readings, losses, ())
+    best = GRAMMAR.rescored(readings, losses, [0.0, 0.0, 0.0], ())
     assert best[0].parse.text == readings[1].parse.text
     assert best[0].parse.confidence > 0.9
     assert best[-1].parse.confidence < 0.5

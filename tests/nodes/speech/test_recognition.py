@@ -15,14 +15,7 @@ from deixis.runtime.bundle import Bundle
 from deixis.runtime.errors import BundleError
 
 from .conftest import Recording
-
-RATE_HZ = 16_000
-
-
-def utterance_audio(recording: Recording, index: int) -> np.ndarray:
-    utterance = recording.episode.truth.utterances[index]
-    start, end = round(utterance.start_s * RATE_HZ), round(utterance.end_s * RATE_HZ)
-    return recording.samples[start - 8000 : end + 1000]
+from .helpers import RATE_HZ, utterance_audio
 
 
 def test_end_of_speech_is_found_within_a_frame_or_two(recordings: dict[str, Recording]) -> None:
