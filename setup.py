@@ -14,9 +14,10 @@ setup(
     packages=["deixis"]
     + [f"deixis.{p}" for f in FOLDERS for p in (f, *(f"{f}.{s}" for s in find_packages(f)))],
     package_data={
-        "deixis.export.train": ["*.npz"],
         "deixis": ["py.typed"],
+        "deixis.export.train": ["*.npz"],
         "deixis.nodes.graphs": ["*.yaml"],
+        "deixis.nodes.hands": ["*.npz"],
         "deixis.nodes.domains": ["*.yaml"],
     },
 )

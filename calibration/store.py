@@ -10,8 +10,6 @@ print(load_camera('camera.json').pixel_ray_base((320, 240)))"
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from deixis.calibration.files import default_folder, read_json, write_json
 from deixis.runtime.errors import CalibrationError
 
 SCHEMA = 1
@@ -29,9 +28,29 @@ _ROTATION_TOLERANCE = 1e-4
 _DISTORTION_LENGTHS = (4, 5, 8, 12, 14)
 _ASPECT_TOLERANCE = 0.005
 _HINT = (
-    "name yours: --set hands.calibration=FILE --set objects.calibration=FILE (the format is that "
-    "of tests/scenes/camera.json)"
+    "deixis calibrate camera makes one; name yours: --set hands.calibration=FILE "
+    "--set objects.calibration=FILE"
 )
+
+
+class PoseResidual(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How well the pose of a camera is known.
+
+    Attributes:
+        method: How it was found: ``board``, ``marker`` or ``hand-eye``.
+        translation_mm: Standard deviation of its position, per axis.
+        rotation_deg: Standard deviation of its rotation, per axis.
+        reprojection_px: RMS distance between the corners that were seen and where they should be.
+        n_views: How many pictures it was found from.
+        picture: The picture that shows it, beside the file.
+    """
+
+    method: str
+    translation_mm: float
+    rotation_deg: float
+    reprojection_px: float
+    n_views: int
+    picture: str | None = None
 
 
 class CameraCalibration(
@@ -48,7 +67,14 @@ class CameraCalibration(
         distortion: Coefficients in OpenCV's order (k1, k2, p1, p2, k3, …).
         T_base_cam: Pose of the camera in the base frame, shape ``(4, 4)``.
         calibrated_at: When, ISO 8601.
-        reprojection_error_px: RMS residual of the calibration.
+        reprojection_error_px: RMS residual of the calibration; exactly 0 is a camera that was
+            defined, not measured.
+        focal_std_px: Standard deviation of the focal length.
+        n_views: How many pictures it was calibrated from.
+        picture: The picture that shows the calibration, beside the file.
+        T_gripper_cam: Pose of a camera on the arm in the gripper's frame, shape ``(4, 4)``.
+        extrinsics_at: When ``T_base_cam`` or ``T_gripper_cam`` was measured, ISO 8601.
+        extrinsics_residual: How well.
     """
 
     schema: int = SCHEMA
@@ -60,6 +86,21 @@ class CameraCalibration(
     T_base_cam: NDArray[np.float64]
     calibrated_at: str
     reprojection_error_px: float
+    focal_std_px: float | None = None
+    n_views: int | None = None
+    picture: str | None = None
+    T_gripper_cam: NDArray[np.float64] | None = None
+    extrinsics_at: str | None = None
+    extrinsics_residual: PoseResidual | None = None
+
+    @property
+    def stands_in_base(self) -> bool:
+        """Whether it is known where the camera stands.
+
+        The identity, a camera in the base's origin that looks straight up, says that it is not:
+        that is what ``deixis calibrate camera`` writes before the extrinsics are measured.
+        """
+        return not np.array_equal(self.T_base_cam, np.eye(4))
 
     def for_frame(self, width: int, height: int) -> CameraCalibration:
         """The calibration for pictures of another size, scaled if the aspect ratio is the same.
@@ -129,6 +170,11 @@ class CameraCalibration(
         return self.T_base_cam[:3, 3].copy(), direction / np.linalg.norm(direction)
 
 
+def camera_path(device_id: str) -> Path:
+    """Where the calibration of a camera is kept unless a path is given."""
+    return default_folder("camera") / f"{device_id}.json"
+
+
 def plane_hit(origin: ArrayLike, direction: ArrayLike, z_m: float = 0.0) -> Array | None:
     """Where a ray of the base frame meets the horizontal plane ``z = z_m``.
 
@@ -149,29 +195,40 @@ def load_camera(path: str | Path) -> CameraCalibration:
         CalibrationError: The file is missing or damaged, has another schema, or what it says is
             not a camera (a rotation that is none, a matrix of another shape).
     """
-    path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise CalibrationError(f"there is no camera calibration {path}", hint=_HINT) from None
-    except OSError as cause:
-        raise CalibrationError(f"cannot read {path}: {cause}") from cause
-    try:
-        data = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as cause:
-        raise CalibrationError(f"{path} is not valid JSON: {cause}") from cause
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != SCHEMA:
-        raise CalibrationError(
-            f"{path} has schema {schema!r}; this deixis reads schema {SCHEMA}",
-            hint=_HINT,
-        )
-    try:
-        calibration = msgspec.convert(data, CameraCalibration, dec_hook=_to_array)
-    except msgspec.ValidationError as cause:
-        raise CalibrationError(f"{path}: {cause}") from cause
+    calibration = read_json(
+        path,
+        CameraCalibration,
+        what="camera calibration",
+        schema=SCHEMA,
+        hint=_HINT,
+        dec_hook=_to_array,
+    )
     _check(calibration, str(path))
     return calibration
+
+
+def load_standing_camera(path: str | Path) -> CameraCalibration:
+    """Read the calibration of a camera of which it is known where it stands.
+
+    Raises:
+        CalibrationError: As :func:`load_camera`; or its extrinsics were never measured.
+    """
+    calibration = load_camera(path)
+    check_stands(calibration)
+    return calibration
+
+
+def check_stands(calibration: CameraCalibration) -> None:
+    """See that it is known where a camera stands.
+
+    Raises:
+        CalibrationError: Its extrinsics were never measured.
+    """
+    if not calibration.stands_in_base:
+        raise CalibrationError(
+            f"it is not known where camera {calibration.device_id!r} stands",
+            hint="deixis calibrate extrinsics --calibration FILE --camera /dev/video0",
+        )
 
 
 def save_camera(calibration: CameraCalibration, path: str | Path) -> None:
@@ -180,17 +237,8 @@ def save_camera(calibration: CameraCalibration, path: str | Path) -> None:
     Raises:
         CalibrationError: It is not valid, or the file cannot be written.
     """
-    path = Path(path)
     _check(calibration, f"camera {calibration.device_id!r}")
-    data = msgspec.json.format(msgspec.json.encode(calibration, enc_hook=_from_array), indent=2)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data + b"\n")
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except OSError as cause:
-        raise CalibrationError(f"cannot write {path}: {cause}") from cause
+    write_json(calibration, path, enc_hook=_from_array)
 
 
 def _to_array(kind: Any, value: Any) -> Array:
@@ -227,13 +275,27 @@ def _check(c: CameraCalibration, where: str) -> None:
             f"{where}: K is not a camera matrix (focal lengths {c.K[0, 0]:g}, {c.K[1, 1]:g}, "
             f"last row {c.K[2].tolist()})"
         )
-    rotation = c.T_base_cam[:3, :3]
+    check_pose(c.T_base_cam, f"{where}: T_base_cam")
+    if c.T_gripper_cam is not None:
+        check_pose(c.T_gripper_cam, f"{where}: T_gripper_cam")
+
+
+def check_pose(pose: Array, what: str) -> None:
+    """Refuse a matrix that is no rigid pose.
+
+    Raises:
+        CalibrationError: Its shape is not ``(4, 4)``, its rotation is none, or its last row is
+            not 0 0 0 1.
+    """
+    if pose.shape != (4, 4) or not np.isfinite(pose).all():
+        raise CalibrationError(f"{what} is not a 4x4 matrix of finite numbers")
+    rotation = pose[:3, :3]
     off = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
     if off > _ROTATION_TOLERANCE or np.linalg.det(rotation) < 0:
         raise CalibrationError(
-            f"{where}: T_base_cam does not hold a rotation (off by {off:.1e}, determinant "
+            f"{what} does not hold a rotation (off by {off:.1e}, determinant "
             f"{np.linalg.det(rotation):.3f})",
             hint="deixis calibrate extrinsics",
         )
-    if not np.allclose(c.T_base_cam[3], [0, 0, 0, 1]):
-        raise CalibrationError(f"{where}: the last row of T_base_cam is not 0 0 0 1")
+    if not np.allclose(pose[3], [0, 0, 0, 1]):
+        raise CalibrationError(f"the last row of {what} is not 0 0 0 1")

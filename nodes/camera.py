@@ -9,7 +9,6 @@ delay never builds up. A device's frame carries the time at which it was grabbed
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Protocol
 
@@ -18,8 +17,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from deixis.calibration.av_sync import load_av_sync
 from deixis.runtime import topics
-from deixis.runtime.clock import NS_PER_S, Clock
+from deixis.runtime.clock import NS_PER_MS, NS_PER_S, Clock
+from deixis.runtime.devices import open_camera
 from deixis.runtime.errors import DeviceError, MediaError
 from deixis.runtime.messages import Frame, Playback
 from deixis.runtime.node import Node
@@ -27,7 +28,6 @@ from deixis.runtime.node import Node
 Image = NDArray[np.uint8]
 
 _FIRST_RETRY_NS, _LAST_RETRY_NS = NS_PER_S // 2, 8 * NS_PER_S
-_DEVICE_TIMEOUT_S = 1
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 
 
@@ -41,6 +41,8 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         height: Wanted height.
         fps: Wanted rate of a device; also that of a file that does not say its own.
         loop: Whether a file begins again when it ends.
+        av_sync: The camera's offset from the sound (``deixis calibrate av-sync``), which is taken
+            off the stamps of its own frames; what is played back is stamped as it is.
     """
 
     source: str | int = "none"
@@ -48,6 +50,7 @@ class CameraParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     height: int = 480
     fps: float = 30.0
     loop: bool = False
+    av_sync: str | None = None
 
 
 class Source(Protocol):
@@ -189,28 +192,11 @@ class VideoDevice:
     """
 
     def __init__(self, device: str, params: CameraParams, clock: Clock) -> None:
-        path = f"/dev/video{device}" if device.isdecimal() else device
-        if not Path(path).exists():
-            there = sorted(str(p) for p in Path("/dev").glob("video*"))
-            raise DeviceError(
-                f"there is no camera {path}",
-                hint=f"cameras here: {', '.join(there)}" if there else "no /dev/video* is here",
-            )
-        # A camera that hangs must not stop the node for OpenCV's default of ten seconds.
-        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(_DEVICE_TIMEOUT_S))
-        self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
-        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, params.width)
-        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, params.height)
-        self._capture.set(cv2.CAP_PROP_FPS, params.fps)
-        # The shortest queue that the driver allows: an old frame is worth nothing here.
-        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        self._capture = open_camera(
+            device, width=params.width, height=params.height, fps=params.fps
+        )
         self._clock = clock
         self.lost = 0
-        if not self._capture.isOpened() or not self._capture.grab():
-            self._capture.release()
-            raise DeviceError(
-                f"camera {path} cannot be opened", hint="is another program using it?"
-            )
 
     def next_ns(self) -> int | None:
         """At once: reading waits for the next frame."""
@@ -220,8 +206,8 @@ class VideoDevice:
         """The next frame; None when the camera has gone."""
         if not self._capture.grab():
             return None
-        # Exposure and transfer lie before this moment; that offset is constant, and a matter of
-        # calibration between sound and picture.
+        # Exposure and transfer lie before this moment: a constant offset, which calibration finds
+        # and the node takes off (av_sync).
         stamp_ns = self._clock.now_ns()
         ok, image = self._capture.retrieve()
         return (np.asarray(image, np.uint8), stamp_ns) if ok else None
@@ -240,7 +226,18 @@ class CameraNode(Node[CameraParams]):
     Params = CameraParams
 
     def setup(self) -> None:
-        """Open the source."""
+        """Open the source.
+
+        Raises:
+            CalibrationError: The offset's file is missing or damaged.
+            DeviceError: The camera is not there or delivers no picture.
+            MediaError: The file is missing or holds no picture.
+        """
+        self._offset_ns = 0
+        if self.params.av_sync is not None:
+            self._offset_ns = round(
+                load_av_sync(self.path(self.params.av_sync)).offset_ms * NS_PER_MS
+            )
         self._source: Source | None = None
         self._stream = ""
         self._n_streams = 0
@@ -264,6 +261,8 @@ class CameraNode(Node[CameraParams]):
         self._report_lost()
         if frame is not None:
             image, stamp_ns = frame
+            if not self._playing_back:
+                stamp_ns -= self._offset_ns
             self.publish("frame", Frame(self.header(stamp_ns), image, self._stream))
         if frame is None or self._source.next_ns() is None:
             self._ended()

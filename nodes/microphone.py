@@ -105,7 +105,7 @@ class MicrophoneNode(Node[MicrophoneParams]):
         self._playback: Source | None = None
         self._n_playbacks = 0
         if params.source == "pyaudio":
-            self._source = _Device(params.device, self._chunk)
+            self._source = Device(params.device, self._chunk)
         elif params.source != "none":
             samples = self._read(self.path(params.source))
             start_ns = self.clock.now_ns()
@@ -267,8 +267,17 @@ class _File:
         return self._start_ns + position * NS_PER_S // RATE_HZ
 
 
-class _Device:
-    """A device through PyAudio (PortAudio); its callback only queues."""
+class Device:
+    """A device through PyAudio (PortAudio); its callback only queues.
+
+    Args:
+        wanted: Its index or part of its name; None for the default one.
+        chunk: Samples a chunk, at 16 kHz.
+
+    Raises:
+        MissingExtraError: PyAudio is not installed.
+        DeviceError: There is no such device, or it cannot be opened.
+    """
 
     def __init__(self, wanted: int | str | None, chunk: int) -> None:
         self._audio = start_portaudio()
@@ -292,9 +301,15 @@ class _Device:
         )
 
     def next_ns(self) -> int | None:
+        """When to look for audio next."""
         return self._next_ns
 
     def take(self, now_ns: int) -> list[tuple[int, Floats, int]]:
+        """Chunks captured up to now: time of the first sample, samples, samples lost before.
+
+        Raises:
+            DeviceError: It has stopped answering.
+        """
         chunks: list[tuple[int, Floats, int]] = []
         while self._queue:
             number, stamp_ns, data, overflowed = self._queue.popleft()
@@ -316,6 +331,7 @@ class _Device:
         return chunks
 
     def close(self) -> None:
+        """Release it."""
         self._stream.close()
         self._audio.terminate()
 

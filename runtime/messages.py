@@ -232,9 +232,15 @@ class Hand(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         track_id: Stable while the hand is tracked.
         handedness: ``left`` or ``right`` hand of the person.
-        confidence: Presence probability in [0, 1].
+        confidence: How far to trust its landmarks, in [0, 1]: the probability that it is a hand,
+            times how well it can be seen (share in the picture, sharpness, brightness).
         landmarks_px: 21 image points (x, y) in MediaPipe's order.
         landmarks_world_m: 21 metric points around the hand's centre, camera axes.
+        gesture: What the hand does: ``point``, ``palm``, ``fist``, ``thumb_up``, ``thumb_down``,
+            ``beckon`` or ``none``.
+        gesture_confidence: Probability in [0, 1] of that gesture.
+        palm_raised_ns: While the hand shows the camera a raised palm (*stop*): capture time of the
+            first frame that showed it.
     """
 
     track_id: int
@@ -242,6 +248,9 @@ class Hand(msgspec.Struct, frozen=True, array_like=True):
     confidence: float
     landmarks_px: tuple[Vec2, ...]
     landmarks_world_m: tuple[Vec3, ...]
+    gesture: str = "none"
+    gesture_confidence: float = 0.0
+    palm_raised_ns: int | None = None
 
 
 class Hands(Message, frozen=True, array_like=True, tag=True):
@@ -261,6 +270,12 @@ class Pointing(Message, frozen=True, array_like=True, tag=True):
         direction_cov_rad2: Covariance of the direction (its tangent plane; radians squared).
         confidence: Probability in [0, 1] that the person is pointing at all.
         phase: Where in the gesture: the hand moves (``reach``, ``retract``) or stays (``hold``).
+        finger_direction_base: Direction of the index finger alone, unit vector, base frame.
+        eye_base_m: Where the eye is that looks over the fingertip; None if it is not seen.
+        personal_sigma_rad: The person's own pointing error per axis, from their calibration; None
+            if there is none.
+        phase_since_ns: When the phase began (CLOCK_MONOTONIC), between two frames.
+        hand_scale: Size of the hand that the fingertip was found with (1 is 18.2 cm).
     """
 
     track_id: int
@@ -270,6 +285,11 @@ class Pointing(Message, frozen=True, array_like=True, tag=True):
     direction_cov_rad2: Cov3
     confidence: float
     phase: Literal["none", "reach", "hold", "retract"] = "none"
+    finger_direction_base: Vec3 | None = None
+    eye_base_m: Vec3 | None = None
+    personal_sigma_rad: float | None = None
+    phase_since_ns: int | None = None
+    hand_scale: float = 1.0
 
 
 # --- objects ------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from deixis.runtime.node import Node, check_declaration
 
 NODES = "deixis.nodes"
 VERBS = "deixis.verbs"
+CALIBRATIONS = "deixis.calibrations"
+CHECKS = "deixis.checks"
 
 
 def node_names() -> list[str]:
@@ -66,6 +68,12 @@ def verb_module(name: str) -> ModuleType:
     if point is None:
         raise ConfigError(f"unknown verb {name!r}{nearest(name, verb_names())}")
     return importlib.import_module(point.value)
+
+
+def modules(group: str) -> dict[str, ModuleType]:
+    """The modules of a group of entry points, by name: calibrations, checks of the doctor."""
+    points = sorted(entry_points(group=group), key=lambda p: p.name)
+    return {p.name: importlib.import_module(p.value) for p in points}
 
 
 def _find(group: str, name: str) -> EntryPoint | None:

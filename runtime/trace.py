@@ -21,6 +21,8 @@ ENDPOINT = "endpoint"
 """The endpoint rule fires: the audio that makes the silence long enough (a stop sure) is there."""
 COMMITTED = "committed"
 """The recogniser published its final reading."""
+PALM_RAISED = "palm_raised"
+"""Capture time of the first frame that shows a raised palm."""
 RESOLVED = "resolved"
 """Fusion published its decision."""
 RECEIVED = "received"
@@ -51,6 +53,7 @@ STAGES = (
     Stage("delivery", RESOLVED, RECEIVED, "to the robot driver"),
 )
 END_TO_END = Stage("end_to_end", SPEECH_END, RECEIVED, "speech's last sample → driver")
+PALM_STOP = Stage("palm_stop", PALM_RAISED, RECEIVED, "palm first seen raised → driver")
 
 
 def with_mark(marks: Iterable[Mark], name: str, time_ns: int) -> tuple[Mark, ...]:
@@ -59,10 +62,10 @@ def with_mark(marks: Iterable[Mark], name: str, time_ns: int) -> tuple[Mark, ...
 
 
 def stages_ms(marks: Iterable[Mark]) -> dict[str, float]:
-    """Milliseconds of every stage whose two marks are there, ``end_to_end`` included."""
+    """Milliseconds of every stage whose two marks are there, from end to end included."""
     times = {m.name: m.time_ns for m in marks}
     return {
         s.name: (times[s.end] - times[s.start]) / NS_PER_MS
-        for s in (*STAGES, END_TO_END)
+        for s in (*STAGES, END_TO_END, PALM_STOP)
         if s.start in times and s.end in times
     }

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import soundfile
@@ -120,6 +121,32 @@ def test_recorded_sound_and_picture_into_a_running_daemon(
     outcome = json.loads(done.stdout)["outcomes"][0]
     assert outcome["action"]["intent"] == "pick"
     assert outcome["latency_ms"]["end_to_end"] > 0
+
+
+def test_a_raised_palm_stops_the_robot(
+    daemon: subprocess.Popen[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Nothing is said; a rendered hand comes up, shows its palm and stays."""
+    frames = [
+        cv2.imread(str(f)) for f in sorted((ROOT / "tests/scenes/gestures").glob("raising_*"))
+    ]
+    video = cv2.VideoWriter(
+        str(tmp_path / "palm.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30, (640, 480)
+    )
+    # Long enough before for the node to be at it, and after for two stops if there were two.
+    for frame in [*[frames[0]] * 15, *frames, *[frames[-1]] * 45]:
+        video.write(frame)
+    video.release()
+    soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 16_000), 16_000)
+    done = deixis(
+        environment, "command", "--reset", "--json",
+        "--wav", str(tmp_path / "silence.wav"), "--video", str(tmp_path / "palm.mp4"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    (outcome,) = json.loads(done.stdout)["outcomes"]
+    assert (outcome["outcome"], outcome["reason"]) == ("stop", "raised palm")
+    assert outcome["robot"]["state"] == "stopped"
+    assert 0 < outcome["latency_ms"]["palm_stop"] < 500
 
 
 def test_sound_at_another_rate_is_resampled_and_said(

@@ -198,12 +198,8 @@ def play(
 
 
 def _facts(args: argparse.Namespace, domain: Domain, n_files: int) -> dict[str, Any]:
-    import os
-    import time
+    from deixis.export.bench.results import circumstances
 
-    from deixis.runtime.machine import describe_machine
-
-    machine = describe_machine()
     return {
         "data": args.data.resolve().name,
         "files": n_files,
@@ -213,10 +209,7 @@ def _facts(args: argparse.Namespace, domain: Domain, n_files: int) -> dict[str, 
         "streamed": args.stream,
         "partial_ms": args.partial_ms,
         "workers": args.workers,
-        "load_average": round(os.getloadavg()[0], 2),
-        "machine": machine,
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "commit": machine["commit"],
+        **circumstances(),
     }
 
 

@@ -190,6 +190,8 @@ def _layer(model: TfliteModel, op: TfliteOp) -> nn.Module:
             return _SpatialMean()
         case "LOGISTIC":
             return nn.Sigmoid()
+        case "RELU":
+            return nn.ReLU()
         case "RESIZE_BILINEAR" if op.options["half_pixel"] and not op.options["align_corners"]:
             return _Resize((shape_out[1], shape_out[2]))
         case "MAX_POOL_2D":

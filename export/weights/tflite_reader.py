@@ -1,8 +1,8 @@
 """Read a float TFLite model into plain numpy: its operators in order and its constants.
 
 MediaPipe ships float16 weights behind ``DEQUANTIZE`` operators; those are folded here, so what
-comes out is a float32 graph. Only what BlazePalm and BlazeHand use is read; anything else is an
-error that names the operator.
+comes out is a float32 graph. Only what the networks of hands and faces use is read; anything else
+is an error that names the operator.
 
     python -c "from deixis.export.weights import tflite_reader as t, wheels as w; \
 print(t.read_tflite(w.read_member(w.HAND_LANDMARK, w.default_folder())).shapes[0])"
@@ -146,7 +146,7 @@ def _options(tflite: Any, kind: str, raw: Any) -> dict[str, Any]:
     if kind == "RESIZE_BILINEAR":
         opt = table(tflite.ResizeBilinearOptions)
         return {"align_corners": opt.AlignCorners(), "half_pixel": opt.HalfPixelCenters()}
-    if kind in ("PRELU", "PAD", "RESHAPE", "LOGISTIC"):
+    if kind in ("PRELU", "RELU", "PAD", "RESHAPE", "LOGISTIC"):
         return {}
     raise WeightsError(f"TFLite operator {kind} is not supported by this loader")
 

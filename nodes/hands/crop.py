@@ -79,11 +79,11 @@ class Crop:
         dx, dy = np.asarray(move_px, np.float64).tolist()
         return Crop(self.x_px + dx, self.y_px + dy, self.side_px, self.rotation_rad)
 
-    def matrix(self) -> NDArray[np.float64]:
+    def matrix(self, size_px: int = CROP_PX) -> NDArray[np.float64]:
         """Affine map ``(2, 3)`` from pixels of the crop to pixels of the picture."""
-        scale = self.side_px / CROP_PX
+        scale = self.side_px / size_px
         c, s = scale * math.cos(self.rotation_rad), scale * math.sin(self.rotation_rad)
-        middle = (CROP_PX - 1) / 2
+        middle = (size_px - 1) / 2
         return np.array(
             [
                 [c, -s, self.x_px - (c - s) * middle],
@@ -91,14 +91,15 @@ class Crop:
             ]
         )
 
-    def cut(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The network's input ``(1, 3, 224, 224)``, RGB in [0, 1], black outside the picture."""
+    def cut(self, image: NDArray[np.uint8], size_px: int = CROP_PX) -> NDArray[np.float32]:
+        """The network's input ``(1, 3, size, size)``, RGB in [0, 1], black outside the picture."""
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return to_input(cv2.warpAffine(image, self.matrix(), (CROP_PX, CROP_PX), flags=flags))
+        size = (size_px, size_px)
+        return to_input(cv2.warpAffine(image, self.matrix(size_px), size, flags=flags))
 
-    def to_image(self, points_crop_px: ArrayLike) -> NDArray[np.float64]:
+    def to_image(self, points_crop_px: ArrayLike, size_px: int = CROP_PX) -> NDArray[np.float64]:
         """Points ``(n, 2)`` of the crop in pixels of the picture."""
-        matrix = self.matrix()
+        matrix = self.matrix(size_px)
         out: NDArray[np.float64] = (
             np.asarray(points_crop_px, np.float64) @ matrix[:, :2].T + matrix[:, 2]
         )

@@ -34,9 +34,9 @@ Array = NDArray[np.float64]
 # Standard deviations, set on 380 rendered pointing hands (fingers bent at random by 5 to 7 degrees
 # a joint) so that the true ray lies in the 90 % cone of 93 % of them.
 # Image points: in sides of the landmark crop, per point of the model.
-_SIGMA_IMAGE = np.array([0.020, 0.014, 0.011, 0.012, 0.014, 0.007, 0.007, 0.0055])
-_SIGMA_DEPTH_M = np.array([0.010, 0.007, 0.0055, 0.0055, 0.007])
-_SIGMA_JOINTS = np.array([*np.deg2rad([6.0, 4.0, 6.0, 4.0]), 0.04])
+_SIGMA_IMAGE = 1.5 * np.array([0.020, 0.014, 0.011, 0.012, 0.014, 0.007, 0.007, 0.0055])
+_SIGMA_DEPTH_M = 1.5 * np.array([0.010, 0.007, 0.0055, 0.0055, 0.007])
+_SIGMA_JOINTS = 1.5 * np.array([*np.deg2rad([6.0, 4.0, 6.0, 4.0]), 0.04])
 
 DEPTH_BIAS_M = np.array([0.016, 0.002, 0.0025, -0.002, -0.002])
 """By how much the network puts the palm's points too far away, relative to the knuckles' mean: the

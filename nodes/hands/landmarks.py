@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deixis.nodes.hands.clarity import image_quality
 from deixis.nodes.hands.crop import Crop
 from deixis.runtime.engines import Engine
 
@@ -35,6 +36,7 @@ class HandEstimate:
         presence: Probability in [0, 1] that the crop shows a hand.
         right: Probability in [0, 1] that it is a right hand (the person's own right).
         side_px: Side of the crop: errors of the image points grow with it.
+        quality: How sharp and bright the crop is, in (0, 1].
     """
 
     landmarks_px: NDArray[np.float64]
@@ -42,6 +44,7 @@ class HandEstimate:
     presence: float
     right: float
     side_px: float
+    quality: float = 1.0
 
     @property
     def handedness(self) -> Literal["left", "right"]:
@@ -70,7 +73,8 @@ class HandLandmarker:
         Raises:
             EngineError: The model failed.
         """
-        outputs = self._engine.infer({"image": crop.cut(image)})
+        pixels = crop.cut(image)
+        outputs = self._engine.infer({"image": pixels})
         # MediaPipe names this output for mirrored selfies; on a picture that is not mirrored it is
         # the probability of the person's own right hand.
         return HandEstimate(
@@ -79,4 +83,5 @@ class HandLandmarker:
             presence=float(outputs["presence"].reshape(-1)[0]),
             right=float(outputs["handedness"].reshape(-1)[0]),
             side_px=crop.side_px,
+            quality=image_quality(pixels),
         )

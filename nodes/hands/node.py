@@ -6,18 +6,26 @@ bench.send("frame", Frame(Header(stamp_ns=1), image))
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deixis.calibration.store import CameraCalibration, load_camera
+from deixis.calibration.pointing import PointingCalibration, load_pointing
+from deixis.calibration.quality import extra_sigma_rad
+from deixis.calibration.store import check_stands, load_camera
+from deixis.nodes.hands.face import FaceDetector, FaceLandmarker
+from deixis.nodes.hands.heads import HeadTracker
 from deixis.nodes.hands.landmarks import HandLandmarker
 from deixis.nodes.hands.palm import PalmDetector
 from deixis.nodes.hands.pointing import PointingEstimator, PointingRay
+from deixis.nodes.hands.signs import Sign, SignReader
+from deixis.nodes.hands.slope import SlopeNet
 from deixis.nodes.hands.tracker import HandTracker, TrackedHand
 from deixis.runtime import topics
+from deixis.runtime.clock import NS_PER_S
 from deixis.runtime.engines import Engine, open_engine
 from deixis.runtime.errors import CalibrationError
 from deixis.runtime.messages import Frame, Hand, Hands, Playback, Pointing
@@ -30,24 +38,39 @@ class HandsParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes:
         calibration: The camera's calibration file.
         max_hands: How many hands are followed at most.
-        min_palm_score: Least probability of a palm to look at it closely.
+        min_palm_score: Least probability of a palm to look at it closely; one that is unlikely
+            (below 0.5) must be a hand the more surely then.
         min_presence: Below this presence a hand is lost.
-        detect_every: Frames from one palm detection to the next while no hand is tracked.
-        detect_more_every: The same while some but not all hands are tracked.
+        detect_every: Frames from one palm detection to the next while no hand is tracked and
+            something moves.
+        detect_more_every: The same while some but not all hands are tracked, or nothing moves.
         hand_scale: Length of the user's hand (wrist crease to middle fingertip) over 18.2 cm.
+        pointing_calibration: The user's pointing calibration; its hand scale takes the place of
+            ``hand_scale``.
+        heads: Whether to look for the eye that looks over the fingertip; without it rays follow
+            the finger.
+        palm_stop: Whether to look for a raised palm, which stops the robot.
         min_cutoff_hz: Smoothing of a still hand; lower is steadier.
         beta: How fast smoothing yields to speed (Hz per hand size and second).
     """
 
     calibration: str
     max_hands: int = 2
-    min_palm_score: float = 0.5
+    min_palm_score: float = 0.1
     min_presence: float = 0.5
-    detect_every: int = 2
+    detect_every: int = 1
     detect_more_every: int = 10
     hand_scale: float = 1.0
+    pointing_calibration: str | None = None
+    heads: bool = True
+    palm_stop: bool = True
     min_cutoff_hz: float = 1.5
     beta: float = 20.0
+
+
+_EYE_SETTLES_NS = 2 * NS_PER_S
+"""For so long hands point with, or without, an eye before the node's note says so."""
+_POINTING_ABOVE = 0.3
 
 
 class HandsNode(Node[HandsParams]):
@@ -60,7 +83,7 @@ class HandsNode(Node[HandsParams]):
     priority = ("playback",)
 
     def setup(self) -> None:
-        """Load the calibration and both models."""
+        """Load the calibrations and the models."""
         p = self.params
         self._calibration = load_camera(self.path(p.calibration))
         self._engines: list[Engine] = []
@@ -76,6 +99,14 @@ class HandsNode(Node[HandsParams]):
             min_cutoff_hz=p.min_cutoff_hz,
             beta=p.beta,
         )
+        self._signs = SignReader(self._open("gestures"), palms=p.palm_stop)
+        self._heads = self._open_heads()
+        self._slope = SlopeNet()
+        self._user: PointingCalibration | None = None
+        if p.pointing_calibration is not None:
+            self._user = load_pointing(self.path(p.pointing_calibration))
+        self._eye_missed = False
+        self._eye_changed_ns: int | None = None
         self._stream: str | None = None
         self._size: tuple[int, int] | None = None
         self._pointing: PointingEstimator | None = None
@@ -89,14 +120,22 @@ class HandsNode(Node[HandsParams]):
         stamp_ns = frame.header.stamp_ns
         hands = self._tracker.update(image, stamp_ns)
         estimator = self._estimator(image.shape[1], image.shape[0])
-        self.publish("hands", Hands(self.header(stamp_ns), tuple(map(_hand, hands))))
+        camera = None if estimator is None else estimator.calibration
+        signs = self._signs.update(hands, camera, stamp_ns)
+        seen = tuple(_hand(hand, signs[hand.track_id]) for hand in hands)
+        self.publish("hands", Hands(self.header(stamp_ns), seen))
         if estimator is None:
             return
         estimator.keep_only({h.track_id for h in hands})
+        heads = []
+        if self._heads is not None:
+            heads = self._heads.update(image, estimator.calibration, stamp_ns)
         for hand in hands:
-            ray = estimator.update(hand, stamp_ns)
+            ray = estimator.update(hand, stamp_ns, heads)
             if ray is not None:
                 self.publish("pointing", self._message(hand, ray, stamp_ns))
+                if self._heads is not None and ray.confidence >= _POINTING_ABOVE:
+                    self._note_eye(ray.eye_base_m is None, stamp_ns)
 
     def on_playback(self, playback: Playback) -> None:
         """A new scene begins: forget the hands of the old one."""
@@ -113,22 +152,58 @@ class HandsNode(Node[HandsParams]):
         self._engines.append(engine)
         return engine
 
+    def _open_heads(self) -> HeadTracker | None:
+        """What follows heads; None if it is not wanted or the bundle has no models for it."""
+        if not self.params.heads:
+            return None
+        roles = ("face_detector", "face_landmarks")
+        if any(role not in self.bundle().manifest.models for role in roles):
+            self.note("eye", "rays follow the finger: the bundle has no models of faces")
+            return None
+        detector, landmarks = map(self._open, roles)
+        return HeadTracker(FaceDetector(detector), FaceLandmarker(landmarks))
+
+    def _note_eye(self, missing: bool, stamp_ns: int) -> None:
+        """Say that no eye is seen where hands point, once that has lasted a while."""
+        if missing == self._eye_missed:
+            self._eye_changed_ns = None
+        elif self._eye_changed_ns is None:
+            self._eye_changed_ns = stamp_ns
+        elif stamp_ns - self._eye_changed_ns >= _EYE_SETTLES_NS:
+            self._eye_missed, self._eye_changed_ns = missing, None
+            if missing:
+                self.note("eye", "rays follow the finger: no head is seen an arm's length away")
+            else:
+                self.clear_note("eye")
+
     def _reset(self) -> None:
         self._tracker.reset()
+        self._signs.reset()
+        self._eye_changed_ns = None
+        if self._heads is not None:
+            self._heads.reset()
         if self._pointing is not None:
             self._pointing.keep_only(set())
 
     def _estimator(self, width: int, height: int) -> PointingEstimator | None:
-        """The estimator for pictures of this size; None if the calibration does not fit them."""
+        """The estimator for pictures of this size; None if the calibration does not serve them."""
         if self._size != (width, height):
             self._size = (width, height)
             self._pointing = None
             try:
-                calibration: CameraCalibration = self._calibration.for_frame(width, height)
+                calibration = self._calibration.for_frame(width, height)
+                check_stands(calibration)
             except CalibrationError as error:
-                self.note("calibration", f"no pointing rays: {error.message}")
+                # Hands and gestures are seen all the same.
+                self.note("calibration", f"no pointing rays: {error.message}; {error.hint}")
             else:
-                self._pointing = PointingEstimator(calibration, self.params.hand_scale)
+                self._pointing = PointingEstimator(
+                    calibration,
+                    self.params.hand_scale,
+                    user=self._user,
+                    extra_sigma_rad=extra_sigma_rad(calibration, datetime.now(UTC)),
+                    slope=self._slope,
+                )
                 self.clear_note("calibration")
         return self._pointing
 
@@ -142,16 +217,24 @@ class HandsNode(Node[HandsParams]):
             direction_cov_rad2=_flat(ray.direction_cov_rad2),
             confidence=ray.confidence,
             phase=ray.phase,
+            phase_since_ns=ray.phase_since_ns,
+            finger_direction_base=_flat(ray.finger_direction_base),
+            eye_base_m=None if ray.eye_base_m is None else _flat(ray.eye_base_m),
+            personal_sigma_rad=ray.personal_sigma_rad,
+            hand_scale=self._user.hand_scale if self._user else self.params.hand_scale,
         )
 
 
-def _hand(hand: TrackedHand) -> Hand:
+def _hand(hand: TrackedHand, sign: Sign) -> Hand:
     return Hand(
         track_id=hand.track_id,
         handedness=hand.handedness,
-        confidence=hand.presence,
+        confidence=hand.confidence,
         landmarks_px=tuple(map(_flat, hand.landmarks_px)),
         landmarks_world_m=tuple(map(_flat, hand.landmarks_world_m)),
+        gesture=sign.gesture.name,
+        gesture_confidence=sign.gesture.confidence,
+        palm_raised_ns=sign.palm_raised_ns,
     )
 
 

@@ -22,6 +22,8 @@ INPUT_PX = 192
 _STRIDES_PX = (8, 16, 16, 16)
 _PER_CELL = 2
 N_KEYPOINTS = 7
+LIKELY = 0.5
+"""Score from which a detection is more likely right than wrong."""
 WRIST, MIDDLE_KNUCKLE = 0, 2
 """Which of the seven key points are which."""
 
@@ -41,14 +43,15 @@ class Palm:
     score: float
 
 
-def anchor_centres() -> Floats:
-    """Centres of the detector's 2016 anchors, shape ``(2016, 2)``, in units of the input's side.
+def anchor_centres(input_px: int = INPUT_PX) -> Floats:
+    """Centres of the detector's anchors, shape ``(n, 2)``, in units of the input's side.
 
-    Layers of one stride share their cells: a cell of stride 16 has the anchors of three layers.
+    The palm detector has 2016 of them, the face detector (128 px) 896. Layers of one stride share
+    their cells: a cell of stride 16 has the anchors of three layers.
     """
     centres = []
     for stride in sorted(set(_STRIDES_PX)):
-        cells = INPUT_PX // stride
+        cells = input_px // stride
         per_cell = _PER_CELL * _STRIDES_PX.count(stride)
         steps = (np.arange(cells, dtype=np.float32) + 0.5) / cells
         y, x = np.meshgrid(steps, steps, indexing="ij")
@@ -112,7 +115,7 @@ def weighted_suppression(rows: Floats, scores: Floats, max_overlap: float) -> tu
     """Merge overlapping detections into their score-weighted mean, best first.
 
     The mean is steadier from frame to frame than the best box alone (Bazarevsky et al.,
-    "BlazeFace", 2019, section 4).
+    "BlazeFace", 2019, section 4). Unlikely detections do not count beside a likely one.
 
     Args:
         rows: Detections ``(n, 4 + k)``: left, top, right, bottom, then anything that is averaged.
@@ -129,6 +132,7 @@ def weighted_suppression(rows: Floats, scores: Floats, max_overlap: float) -> tu
         same = overlap(rows[best, :4], rows[left, :4]) >= max_overlap
         same[0] = True  # a box without area does not even overlap itself
         group = left[same]
+        group = group[scores[group] >= min(float(scores[best]), LIKELY)]
         weights = scores[group, None]
         merged.append((rows[group] * weights).sum(axis=0) / weights.sum())
         kept.append(scores[best])
@@ -146,7 +150,7 @@ class PalmDetector:
         max_overlap: Intersection over union from which two detections are one palm.
     """
 
-    def __init__(self, engine: Engine, min_score: float = 0.5, max_overlap: float = 0.3) -> None:
+    def __init__(self, engine: Engine, min_score: float = LIKELY, max_overlap: float = 0.3) -> None:
         self._engine = engine
         self._anchors = anchor_centres()
         self._min_logit = float(np.log(min_score / (1 - min_score)))

@@ -1,41 +1,42 @@
 """From a tracked hand to a pointing ray in the robot's base frame.
 
-The ray runs from the index finger's tip along the line from its knuckle to its tip. Its confidence
-says whether the person is pointing at all, its phase where in the gesture the hand is (Kendon,
-"Gesture", 2004: preparation, stroke and hold, retraction).
+The ray starts at the index finger's tip. Where the person's head is seen it runs along the line
+from the eye over the fingertip, else, and close up, along the finger, from its knuckle to its tip
+(see :mod:`deixis.nodes.hands.blend`). Its confidence says whether the person is pointing at all,
+its phase where in the gesture the hand is (:mod:`deixis.nodes.hands.phases`).
 
-    pointing = PointingEstimator(calibration).update(hand, stamp_ns)
+    ray = PointingEstimator(calibration).update(hand, stamp_ns, heads)
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deixis.calibration.pointing import DEFAULT_POINTING, PointingCalibration
 from deixis.calibration.store import CameraCalibration
+from deixis.nodes.hands.blend import Lines, blend
 from deixis.nodes.hands.hand_pose import HandPose, fit_hand
+from deixis.nodes.hands.heads import Head, head_of_hand
 from deixis.nodes.hands.landmarks import INDEX, LITTLE, MIDDLE, RING, WRIST
+from deixis.nodes.hands.phases import Phase, PhaseTracker
+from deixis.nodes.hands.slope import SlopeNet
 from deixis.nodes.hands.tracker import TrackedHand
-from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 
 Array = NDArray[np.float64]
-Phase = Literal["none", "reach", "hold", "retract"]
 
-_SIZE_SIGMA = 0.05
-"""Spread of adults' hand sizes about ``hand_scale``: it shifts the hand along the line of sight."""
+_SIZE_SIGMA = 0.07
+"""Spread of adults' hand sizes about ``hand_scale`` (5 %), and what a hand's shape does to the fit:
+both shift the hand along the line of sight."""
+_KNOWN_SIZE_SIGMA = 0.05
+"""The same where a calibration has measured the user's hand: the shape is left."""
 
-_SPEED_WINDOW_NS = 100 * NS_PER_MS
-_HOLD_BELOW_M_S = 0.15
-_MOVE_ABOVE_M_S = 0.25
-_HELD_AFTER_NS = 150 * NS_PER_MS
-"""A shorter pause does not count as a hold: a hand that sets off is slow at first, too."""
-_POINTING_ABOVE = 0.3
-"""Confidence from which a still hand is taken to point at something."""
+LEAST_CLARITY = 0.1
+"""No hand that is followed is taken to be harder to see."""
 
 # Logistic thresholds on how far a fingertip is from the wrist, in units of its middle joint's
 # distance: a straight finger has about 1.35, a curled one 0.8 (real and rendered hands).
@@ -54,6 +55,10 @@ class PointingRay:
         direction_cov_rad2: Covariance of the direction in its tangent plane, ``(3, 3)``.
         confidence: Probability in [0, 1] that the person is pointing.
         phase: Where in the gesture.
+        phase_since_ns: When that phase began, between the frames.
+        finger_direction_base: Unit vector from the index knuckle to the index tip.
+        eye_base_m: Middle between the eyes that look over the fingertip; None if they are not seen.
+        personal_sigma_rad: The person's own error per axis; None if nothing is known of them.
     """
 
     origin_base_m: Array
@@ -62,50 +67,10 @@ class PointingRay:
     direction_cov_rad2: Array
     confidence: float
     phase: Phase
-
-
-@dataclass(slots=True)
-class PhaseTracker:
-    """Follows one hand's gesture by the speed of its fingertip."""
-
-    phase: Phase = "none"
-    _path: deque[tuple[int, Array]] = field(default_factory=deque)
-    _moving: bool = True
-    _held: bool = False
-    _hold_ns: int | None = None
-
-    def update(self, tip_m: Array, confidence: float, stamp_ns: int) -> Phase:
-        """Take the fingertip's place (metres) at a time.
-
-        A hand that comes into view is taken to be moving until it is seen to hold still.
-        """
-        self._path.append((stamp_ns, tip_m))
-        while stamp_ns - self._path[0][0] > _SPEED_WINDOW_NS:
-            self._path.popleft()
-        speed = self._speed_m_s()
-        if speed is not None:
-            self._moving = speed > (_HOLD_BELOW_M_S if self._moving else _MOVE_ABOVE_M_S)
-        if not self._moving and confidence >= _POINTING_ABOVE:
-            self._hold_ns = stamp_ns if self._hold_ns is None else self._hold_ns
-            self._held = self._held or stamp_ns - self._hold_ns >= _HELD_AFTER_NS
-            self.phase = "hold"
-            return self.phase
-        self._hold_ns = None
-        if self._moving:
-            self.phase = "retract" if self._held else "reach"
-        else:
-            self.phase, self._held = "none", False
-        return self.phase
-
-    def _speed_m_s(self) -> float | None:
-        """Speed over the window (least squares); None until half of it has been seen."""
-        times = np.array([t for t, _ in self._path], np.float64) / NS_PER_S
-        if times[-1] - times[0] < 0.5 * _SPEED_WINDOW_NS / NS_PER_S:
-            return None
-        places = np.array([p for _, p in self._path])
-        times -= times.mean()
-        slope = times @ (places - places.mean(axis=0)) / (times @ times)
-        return float(np.linalg.norm(slope))
+    phase_since_ns: int
+    finger_direction_base: Array
+    eye_base_m: Array | None
+    personal_sigma_rad: float | None
 
 
 class PointingEstimator:
@@ -114,11 +79,26 @@ class PointingEstimator:
     Args:
         calibration: The camera, at the size of the pictures.
         hand_scale: Size of the user's hand relative to the model.
+        user: The user's own calibration; its hand scale takes the place of ``hand_scale``.
+        extra_sigma_rad: What the camera's calibration adds to the angle's error, per axis.
+        slope: Corrects how far the finger points out of the picture; without it the fit stands.
     """
 
-    def __init__(self, calibration: CameraCalibration, hand_scale: float = 1.0) -> None:
-        self._calibration = calibration
-        self._hand_scale = hand_scale
+    def __init__(
+        self,
+        calibration: CameraCalibration,
+        hand_scale: float = 1.0,
+        *,
+        user: PointingCalibration | None = None,
+        extra_sigma_rad: float = 0.0,
+        slope: SlopeNet | None = None,
+    ) -> None:
+        self.calibration = calibration
+        self._user = user
+        self._hand_scale = hand_scale if user is None else user.hand_scale
+        self._size_sigma = _SIZE_SIGMA if user is None else _KNOWN_SIZE_SIGMA
+        self._extra_sigma_rad = extra_sigma_rad
+        self._slope = slope
         self._focal_px = math.sqrt(calibration.K[0, 0] * calibration.K[1, 1])
         self._phases: dict[int, PhaseTracker] = {}
 
@@ -126,40 +106,75 @@ class PointingEstimator:
         """Forget the gestures of hands that are tracked no more."""
         self._phases = {i: p for i, p in self._phases.items() if i in track_ids}
 
-    def update(self, hand: TrackedHand, stamp_ns: int) -> PointingRay | None:
+    def update(
+        self, hand: TrackedHand, stamp_ns: int, heads: Sequence[Head] = ()
+    ) -> PointingRay | None:
         """The hand's pointing ray at the capture time of its frame.
+
+        Args:
+            hand: The hand.
+            stamp_ns: Capture time of the frame.
+            heads: The heads that are in view.
 
         Returns:
             The ray, or None if the landmarks fit no hand in front of the camera.
         """
-        points = self._calibration.normalized(hand.landmarks_px)
+        points = self.calibration.normalized(hand.landmarks_px)
         pose = fit_hand(
             points,
             hand.landmarks_world_m,
-            side=hand.side_px / self._focal_px,
+            # The error of the landmarks of a hand that is hard to see grows as 1 / clarity.
+            side=hand.side_px / max(hand.clarity, LEAST_CLARITY) / self._focal_px,
             right=hand.handedness == "right",
             hand_scale=self._hand_scale,
         )
         if pose is None:
             return None
+        if self._slope is not None:
+            right = hand.handedness == "right"
+            pose = self._slope.correct(
+                pose, points, hand.landmarks_world_m, clarity=hand.clarity, right=right
+            )
         confidence = pointing_probability(hand)
         # Across the line of sight the image is far more precise than the fitted distance is.
         tip_m = points[INDEX[-1]] * pose.tip_cam[2]
         phase = self._phases.setdefault(hand.track_id, PhaseTracker())
-        return self._in_base(pose, confidence, phase.update(tip_m, confidence, stamp_ns))
+        phase.update(tip_m, confidence, stamp_ns)
+        head = head_of_hand(heads, pose.tip_cam, hand.handedness == "right")
+        return self._in_base(pose, head, confidence, phase)
 
-    def _in_base(self, pose: HandPose, confidence: float, phase: Phase) -> PointingRay:
-        rotation = self._calibration.T_base_cam[:3, :3]
-        size = _SIZE_SIGMA * pose.tip_cam
-        origin_cov = pose.tip_cov_m2 + np.outer(size, size)
-        return PointingRay(
-            origin_base_m=self._calibration.to_base(pose.tip_cam),
-            direction_base=rotation @ pose.direction_cam,
-            origin_cov_m2=rotation @ origin_cov @ rotation.T,
-            direction_cov_rad2=rotation @ pose.direction_cov_rad2 @ rotation.T,
-            confidence=confidence,
-            phase=phase,
+    def _in_base(
+        self, pose: HandPose, head: Head | None, confidence: float, phase: PhaseTracker
+    ) -> PointingRay:
+        rotation = self.calibration.T_base_cam[:3, :3]
+        size = self._size_sigma * pose.tip_cam
+        lines = Lines(
+            tip_m=self.calibration.to_base(pose.tip_cam),
+            tip_cov_m2=rotation @ (pose.tip_cov_m2 + np.outer(size, size)) @ rotation.T,
+            finger=rotation @ pose.direction_cam,
+            finger_cov_rad2=rotation @ pose.direction_cov_rad2 @ rotation.T,
+            eye_m=None if head is None else self.calibration.to_base(head.eye_cam_m),
+            eye_cov_m2=None if head is None else rotation @ head.eye_cov_m2 @ rotation.T,
         )
+        direction, covariance = blend(lines, self._user or DEFAULT_POINTING)
+        tangent = np.eye(3) - np.outer(direction, direction)
+        return PointingRay(
+            origin_base_m=lines.tip_m,
+            direction_base=direction,
+            origin_cov_m2=lines.tip_cov_m2,
+            direction_cov_rad2=covariance + self._extra_sigma_rad**2 * tangent,
+            confidence=confidence,
+            phase=phase.phase,
+            phase_since_ns=phase.since_ns,
+            finger_direction_base=lines.finger,
+            eye_base_m=lines.eye_m,
+            personal_sigma_rad=self._personal_sigma_rad(eye=head is not None),
+        )
+
+    def _personal_sigma_rad(self, eye: bool) -> float | None:
+        if self._user is None:
+            return None
+        return self._user.sigma_rad if eye else self._user.finger_sigma_rad
 
 
 def pointing_probability(hand: TrackedHand) -> float:
@@ -168,7 +183,7 @@ def pointing_probability(hand: TrackedHand) -> float:
     others = (_reach(hand, MIDDLE) + _reach(hand, RING) + _reach(hand, LITTLE)) / 3
     straight = _logistic((index - _STRAIGHT_AT) / _STRAIGHT_WIDTH)
     curled = _logistic((_CURLED_AT - others) / _CURLED_WIDTH)
-    return hand.presence * straight * curled
+    return hand.confidence * straight * curled
 
 
 def _reach(hand: TrackedHand, finger: tuple[int, int, int, int]) -> float:

@@ -1,8 +1,11 @@
 """Follows hands through a video: detect once, then track from the landmarks themselves.
 
-Palm detection runs only while fewer hands are tracked than wanted, and then not in every frame;
-a tracked hand costs one run of the landmark network (the scheme of Zhang et al., "MediaPipe Hands",
-2020, section 2).
+Palm detection runs only while fewer hands are tracked than wanted, and rarely where one is tracked
+or nothing moves; a tracked hand costs one run of the landmark network (the scheme of Zhang et al.,
+"MediaPipe Hands", 2020, section 2), two where it has moved far in its crop. Where more hands are
+seen than wanted, the nearest ones are followed: those that are largest, wholly in the picture and
+certain. A hand that comes into view is an unlikely palm at first: it is looked at all the same, and
+must then be the more certain for the landmark network.
 
     tracker = HandTracker(PalmDetector(...), HandLandmarker(...))
     hands = tracker.update(image, stamp_ns)
@@ -10,26 +13,38 @@ a tracked hand costs one run of the landmark network (the scheme of Zhang et al.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deixis.nodes.hands.clarity import visibility
 from deixis.nodes.hands.crop import Crop
 from deixis.nodes.hands.landmarks import HandEstimate
-from deixis.nodes.hands.palm import Palm
-from deixis.nodes.hands.smoothing import OneEuro
+from deixis.nodes.hands.motion import Watch
+from deixis.nodes.hands.palm import LIKELY, Palm
+from deixis.nodes.hands.tracks import Track, covers, rightful, same_hand
 from deixis.runtime.clock import NS_PER_S
 
 Array = NDArray[np.float64]
 
-_SAME_HAND = 0.35
-"""Mean distance of two hands' landmarks, in halves of their crop, below which they are one."""
 _REVIVE_NS = NS_PER_S // 2
-_MAX_LEAD = 0.25
-"""By how much of its side a crop may be moved ahead of a fast hand."""
+"""For so long a hand that was lost gets its old number back."""
+_REVIVE_WITHIN = 1.0
+"""How strange it may be then (see :meth:`Track.strangeness`)."""
+_LOOK_AGAIN = 0.15
+"""Share of the crop's side by which a hand may be off its middle before it is looked at again."""
+_LOOK_AGAIN_PRESENCE = 0.1
+"""With less presence there is nothing to look at again."""
+
+
+_SURE_PRESENCE = 0.8
+"""Least presence of a hand whose palm is unlikely."""
+_UNLIKELY_LOOKS = 2
+"""So many unlikely palms are looked at in one frame."""
+_REFUSED_NS = NS_PER_S // 3
+"""For so long a place where no hand was found is not looked at again."""
 
 
 class Detector(Protocol):
@@ -59,6 +74,7 @@ class TrackedHand:
         landmarks_px: Image points, shape ``(21, 2)``.
         landmarks_world_m: Metric points, camera axes, shape ``(21, 3)``.
         side_px: Side of the crop it was found in.
+        clarity: How well it can be seen, in (0, 1]; see :mod:`deixis.nodes.hands.clarity`.
     """
 
     track_id: int
@@ -67,32 +83,12 @@ class TrackedHand:
     landmarks_px: Array
     landmarks_world_m: Array
     side_px: float
+    clarity: float = 1.0
 
-
-@dataclass(slots=True)
-class _Track:
-    track_id: int
-    estimate: HandEstimate
-    stamp_ns: int
-    right: float
-    filter_px: OneEuro
-    filter_m: OneEuro
-    velocity_px_s: Array = field(default_factory=lambda: np.zeros(2))
-
-    def next_crop(self, stamp_ns: int) -> Crop:
-        """Where the hand should be now: a fast hand leaves a crop that stays behind."""
-        crop = Crop.around_landmarks(self.estimate.landmarks_px)
-        lead = self.velocity_px_s * max(0.0, (stamp_ns - self.stamp_ns) / NS_PER_S)
-        limit = _MAX_LEAD * crop.side_px
-        return crop.shifted(np.clip(lead, -limit, limit))
-
-    def take(self, estimate: HandEstimate, stamp_ns: int) -> None:
-        dt_s = (stamp_ns - self.stamp_ns) / NS_PER_S
-        if dt_s > 0:
-            moved = (estimate.landmarks_px - self.estimate.landmarks_px).mean(axis=0)
-            self.velocity_px_s = 0.5 * self.velocity_px_s + 0.5 * moved / dt_s
-        self.right += 0.2 * (estimate.right - self.right)
-        self.estimate, self.stamp_ns = estimate, stamp_ns
+    @property
+    def confidence(self) -> float:
+        """How far to trust its landmarks, in [0, 1]: that it is a hand, and is seen clearly."""
+        return self.presence * self.clarity
 
 
 class HandTracker:
@@ -103,8 +99,9 @@ class HandTracker:
         landmarker: Finds landmarks.
         max_hands: How many hands are followed at most.
         min_presence: Below this presence a hand is lost.
-        detect_every: Frames from one palm detection to the next while no hand is tracked.
-        detect_more_every: The same while some but not all hands are tracked.
+        detect_every: Frames from one palm detection to the next while no hand is tracked and
+            something moves.
+        detect_more_every: The same while some but not all hands are tracked, or nothing moves.
         min_cutoff_hz: Smoothing of a still hand (see :class:`OneEuro`).
         beta: How fast smoothing yields to speed (Hz per crop side and second).
     """
@@ -116,7 +113,7 @@ class HandTracker:
         *,
         max_hands: int = 2,
         min_presence: float = 0.5,
-        detect_every: int = 2,
+        detect_every: int = 1,
         detect_more_every: int = 10,
         min_cutoff_hz: float = 1.5,
         beta: float = 20.0,
@@ -133,8 +130,10 @@ class HandTracker:
 
     def reset(self) -> None:
         """Forget all hands (ids go on)."""
-        self._tracks: list[_Track] = []
-        self._lost: list[_Track] = []
+        self._tracks: list[Track] = []
+        self._lost: list[Track] = []
+        self._refused: list[tuple[Palm, int]] = []
+        self._watch = Watch()
         self._frames_since_detection = max(self._detect_every, self._detect_more_every)
 
     def update(self, image: NDArray[np.uint8], stamp_ns: int) -> list[TrackedHand]:
@@ -152,92 +151,119 @@ class HandTracker:
         """
         before = len(self._tracks)
         self._follow(image, stamp_ns)
-        self._tracks = _distinct(self._tracks)
         self._frames_since_detection += 1
-        if self._should_detect(lost=len(self._tracks) < before):
+        if self._should_detect(image, lost=len(self._tracks) < before):
             self._frames_since_detection = 0
+            self._watch.remember(image)
             self._find(image, stamp_ns)
-        return [self._output(track) for track in self._tracks]
+        height, width = image.shape[:2]
+        return [_output(track, width, height) for track in self._tracks]
 
     def _follow(self, image: NDArray[np.uint8], stamp_ns: int) -> None:
-        kept = []
+        found = []
         for track in self._tracks:
-            estimate = self._landmarker.locate(image, track.next_crop(stamp_ns))
+            estimate = self._look(image, track.next_crop(stamp_ns))
             if estimate.presence >= self._min_presence:
-                track.take(estimate, stamp_ns)
-                kept.append(track)
-            else:
-                self._lost.append(track)
-        self._tracks = kept
+                found.append((track, estimate))
+        kept = dict(rightful(found, stamp_ns))
+        self._lost += [track for track in self._tracks if track not in kept]
         self._lost = [t for t in self._lost if stamp_ns - t.stamp_ns < _REVIVE_NS]
+        self._tracks = [track for track in self._tracks if track in kept]
+        for track in self._tracks:
+            track.take(kept[track], stamp_ns)
 
-    def _should_detect(self, lost: bool) -> bool:
+    def _look(
+        self, image: NDArray[np.uint8], crop: Crop, again_from: float = _LOOK_AGAIN
+    ) -> HandEstimate:
+        """The hand in a crop; looked at again where it is far from the crop's middle.
+
+        The network is exact for hands in the middle only. A hand that sets off or comes to a stop
+        is not where it was expected.
+
+        Args:
+            image: BGR uint8, shape ``(height, width, 3)``.
+            crop: Where to look.
+            again_from: Share of the crop's side from which it counts as far.
+        """
+        estimate = self._landmarker.locate(image, crop)
+        if estimate.presence < _LOOK_AGAIN_PRESENCE:
+            return estimate
+        better = Crop.around_landmarks(estimate.landmarks_px)
+        off = np.hypot(better.x_px - crop.x_px, better.y_px - crop.y_px) / crop.side_px
+        if off < again_from:
+            return estimate
+        again = self._landmarker.locate(image, better)
+        return again if again.presence >= estimate.presence else estimate
+
+    def _should_detect(self, image: NDArray[np.uint8], lost: bool) -> bool:
         if len(self._tracks) >= self._max_hands:
             return False
-        every = self._detect_more_every if self._tracks else self._detect_every
-        return lost or self._frames_since_detection >= every
+        if lost or self._frames_since_detection >= self._detect_more_every:
+            return True
+        soon = not self._tracks and self._frames_since_detection >= self._detect_every
+        return soon and self._watch.differs(image)
 
     def _find(self, image: NDArray[np.uint8], stamp_ns: int) -> None:
-        for palm in self._detector.detect(image):
+        for palm in self._candidates(image, stamp_ns):
             if len(self._tracks) >= self._max_hands:
                 break
-            crop = Crop.around_palm(palm)
-            if any(_covers(track.estimate, palm) for track in self._tracks):
-                continue
-            estimate = self._landmarker.locate(image, crop)
-            if estimate.presence < self._min_presence:
-                continue
-            if any(_same_hand(track.estimate, estimate) for track in self._tracks):
-                continue
-            self._tracks.append(self._begin(estimate, stamp_ns))
+            likely = palm.score >= LIKELY
+            # The box of an unlikely palm says little of where the hand is.
+            again_from = _LOOK_AGAIN if likely else 0.0
+            estimate = self._look(image, Crop.around_palm(palm), again_from)
+            if estimate.presence < (self._min_presence if likely else _SURE_PRESENCE):
+                self._refused.append((palm, stamp_ns))
+            elif not any(same_hand(track.estimate, estimate) for track in self._tracks):
+                self._tracks.append(self._begin(estimate, stamp_ns))
 
-    def _begin(self, estimate: HandEstimate, stamp_ns: int) -> _Track:
-        """A new track, or a lost one that is seen again about where it was."""
-        for old in self._lost:
-            moved = np.linalg.norm(
-                old.estimate.landmarks_px.mean(axis=0) - estimate.landmarks_px.mean(axis=0)
-            )
-            if moved < estimate.side_px:
-                self._lost.remove(old)
-                track_id = old.track_id
-                break
-        else:
-            track_id, self._next_id = self._next_id, self._next_id + 1
-        return _Track(
-            track_id, estimate, stamp_ns, estimate.right,
-            OneEuro(*self._smoothing), OneEuro(*self._smoothing),
-        )  # fmt: skip
+    def _candidates(self, image: NDArray[np.uint8], stamp_ns: int) -> list[Palm]:
+        """Palms that may be those of hands that are not tracked yet, most important first."""
+        self._refused = [(p, t) for p, t in self._refused if stamp_ns - t < _REFUSED_NS]
+        height, width = image.shape[:2]
+        palms = [
+            palm
+            for palm in self._detector.detect(image)
+            if not any(covers(track.estimate, palm) for track in self._tracks)
+            and not any(_same_place(palm, refused) for refused, _ in self._refused)
+        ]
+        palms.sort(key=lambda p: _importance(p, width, height), reverse=True)
+        likely = [p for p in palms if p.score >= LIKELY]
+        unlikely = [p for p in palms if p.score < LIKELY]
+        return likely + unlikely[:_UNLIKELY_LOOKS]
 
-    def _output(self, track: _Track) -> TrackedHand:
-        e = track.estimate
-        # World points move little when the hand travels: about a hand's length is their unit.
-        return TrackedHand(
-            track_id=track.track_id,
-            handedness="right" if track.right >= 0.5 else "left",
-            presence=e.presence,
-            landmarks_px=track.filter_px(e.landmarks_px, track.stamp_ns, e.side_px),
-            landmarks_world_m=track.filter_m(e.landmarks_world_m, track.stamp_ns, 0.2),
-            side_px=e.side_px,
-        )
+    def _begin(self, estimate: HandEstimate, stamp_ns: int) -> Track:
+        """A new track with a new number, or with that of a lost one that it continues."""
+        old = min(self._lost, key=lambda t: t.strangeness(estimate, stamp_ns), default=None)
+        if old is not None and old.strangeness(estimate, stamp_ns) < _REVIVE_WITHIN:
+            self._lost.remove(old)
+            return Track(old.track_id, estimate, stamp_ns, self._smoothing)
+        self._next_id += 1
+        return Track(self._next_id - 1, estimate, stamp_ns, self._smoothing)
 
 
-def _same_hand(a: HandEstimate, b: HandEstimate) -> bool:
-    distance = np.linalg.norm(a.landmarks_px - b.landmarks_px, axis=1).mean()
-    return bool(distance < _SAME_HAND * min(a.side_px, b.side_px) / 2)
+def _same_place(a: Palm, b: Palm) -> bool:
+    """Whether two palms lie within a quarter of their width of each other."""
+    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = a.box_px, b.box_px
+    away = np.hypot(ax0 + ax1 - bx0 - bx1, ay0 + ay1 - by0 - by1) / 2
+    return bool(away < (ax1 - ax0 + bx1 - bx0) / 8)
 
 
-def _covers(estimate: HandEstimate, palm: Palm) -> bool:
-    """Whether a palm is that of a hand that is tracked already."""
+def _importance(palm: Palm, width: int, height: int) -> float:
+    """Side of a palm times its score, times the share of it that lies in the picture."""
     left, top, right, bottom = palm.box_px
-    low, high = estimate.landmarks_px.min(axis=0), estimate.landmarks_px.max(axis=0)
-    centre = np.array([(left + right) / 2, (top + bottom) / 2])
-    return bool(np.all(centre >= low) and np.all(centre <= high))
+    side = max(right - left, bottom - top)
+    return side * palm.score * visibility(palm.keypoints_px, width, height)
 
 
-def _distinct(tracks: Sequence[_Track]) -> list[_Track]:
-    """Drop the younger of two tracks that have run onto the same hand."""
-    kept: list[_Track] = []
-    for track in tracks:
-        if not any(_same_hand(track.estimate, other.estimate) for other in kept):
-            kept.append(track)
-    return kept
+def _output(track: Track, width: int, height: int) -> TrackedHand:
+    estimate = track.estimate
+    landmarks_px, landmarks_world_m = track.smoothed()
+    return TrackedHand(
+        track_id=track.track_id,
+        handedness="right" if track.right >= 0.5 else "left",
+        presence=estimate.presence,
+        landmarks_px=landmarks_px,
+        landmarks_world_m=landmarks_world_m,
+        side_px=estimate.side_px,
+        clarity=estimate.quality * visibility(landmarks_px, width, height),
+    )

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from deixis.calibration.store import CameraCalibration, load_camera
+from deixis.calibration.store import CameraCalibration, load_standing_camera
 from deixis.nodes.objects.colours import colour_names
 from deixis.nodes.objects.embedding import CropEmbedder, object_crop
 from deixis.nodes.objects.fiducials import FiducialParams, FiducialSource
@@ -91,7 +91,7 @@ class ObjectsNode(Node[ObjectsParams]):
         params = self.params
         if params.rate_hz <= 0:
             raise ConfigError(f"node {self.context.node_id!r}: rate_hz must be above 0")
-        self._camera = load_camera(self.path(params.calibration))
+        self._camera = load_standing_camera(self.path(params.calibration))
         self._sources = self._make_sources()
         # OpenCV computes its colour tables at the first use, which takes a while.
         colour_names(np.zeros((2, 2, 3), np.uint8), np.ones((2, 2), bool))

@@ -26,8 +26,9 @@ from deixis.runtime.domains import summarise
 from deixis.runtime.errors import DeixisError, MissingExtraError
 from deixis.runtime.frames import SHM_DIR
 from deixis.runtime.portaudio import input_devices, open_portaudio
+from deixis.runtime.registry import CHECKS, modules
 
-HELP = "check this machine: packages, bundle, domain, devices, shared memory, daemon"
+HELP = "check this machine: packages, bundle, domain, devices, calibrations, memory, daemon"
 EXAMPLE = "deixis doctor --bundle bundles/cpu"
 _SHM_NEEDED_MB = 64
 
@@ -46,13 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, metavar="DIR")
     add_domain(parser)
     add_name(parser)
+    for checks in modules(CHECKS).values():
+        checks.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the verb."""
     findings = [
         *_packages(), _opencv(), _bundle(args.bundle), *_domain(args.domain), _shared_memory(),
-        _cameras(), _microphones(), _daemon(args.name),
+        _cameras(), _microphones(), *_more(args), _daemon(args.name),
     ]  # fmt: skip
     bad = [f for f in findings if f.state in ("missing", "wrong")]
     if args.json:
@@ -72,6 +75,12 @@ def run(args: argparse.Namespace) -> int:
             console.print(f"    → {finding.mend}", highlight=False, markup=False)
     console.print("all that is needed is here" if not bad else f"{len(bad)} to mend")
     return 1 if bad else 0
+
+
+def _more(args: argparse.Namespace) -> Iterator[Finding]:
+    """What other parts of deixis have to say: modules with ``add_arguments`` and ``findings``."""
+    for checks in modules(CHECKS).values():
+        yield from checks.findings(args)
 
 
 def _packages() -> Iterator[Finding]:

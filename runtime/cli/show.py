@@ -59,8 +59,11 @@ def show_outcome(
         parts = " + ".join(f"{s.name} {stages[s.name]:.0f}" for s in STAGES if s.name in stages)
         total = stages[END_TO_END.name]
         grid.add_row("latency", f"[bold]{total:.0f} ms[/] after the last sample = {parts}")
-    heard = escape(evidence.text or "(nothing understood)")
-    console.print(f"[bold]“{heard}”[/]  [{colour}]{resolution.outcome}[/]")
+    heard = f"“{escape(evidence.text or '(nothing understood)')}”"
+    if resolution.outcome == "stop" and not evidence.text:
+        # A raised palm: nothing was said.
+        heard = escape(resolution.reason)
+    console.print(f"[bold]{heard}[/]  [{colour}]{resolution.outcome}[/]")
     console.print(grid)
 
 

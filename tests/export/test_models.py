@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="needs deixis[export]")
 
-from deixis.export import compare  # noqa: E402
-from deixis.export.models import hands  # noqa: E402
+from deixis.export import compare, compare_faces  # noqa: E402
+from deixis.export.models import faces, hands  # noqa: E402
 from deixis.export.models.efficientnet_lite import crop_embedding, efficientnet_lite0  # noqa: E402
 from deixis.export.models.tflite_graph import (  # noqa: E402
     ChannelPad,
@@ -22,7 +22,7 @@ from deixis.export.models.tflite_graph import (  # noqa: E402
 from deixis.export.samples import Samples, object_crops  # noqa: E402
 from deixis.export.weights import wheels  # noqa: E402
 from deixis.export.weights.tflite_reader import TfliteModel, TfliteOp, read_tflite  # noqa: E402
-from deixis.runtime.errors import WeightsError  # noqa: E402
+from deixis.runtime.errors import ExportError, WeightsError  # noqa: E402
 
 
 @given(st.integers(1, 300), st.integers(1, 7), st.integers(1, 3))
@@ -89,6 +89,39 @@ def test_hand_landmarks_equal_tflite_on_hands(wheel_folder: Path, samples: Sampl
         atols = (0.01, 1e-4, 1e-4, 1e-5)
         for name, value, atol in zip(want, got, atols, strict=True):
             np.testing.assert_allclose(value.numpy(), want[name], atol=atol, err_msg=name)
+
+
+def test_face_detector_equals_tflite_on_people(wheel_folder: Path, samples: Samples) -> None:
+    model = faces.face_detector(wheel_folder)
+    original = compare_faces.original_face_detector(wheel_folder)
+    for image in compare_faces.face_detector_inputs(samples)[::16]:
+        want = original.infer({"image": image})
+        with torch.inference_mode():
+            boxes, scores = model(torch.from_numpy(image))
+        np.testing.assert_allclose(boxes.numpy(), want["boxes"], atol=0.01)
+        np.testing.assert_allclose(scores.numpy(), want["scores"], atol=0.001)
+
+
+def test_face_landmarks_equal_tflite_on_faces(wheel_folder: Path, samples: Samples) -> None:
+    model = faces.face_landmarks(wheel_folder)
+    original = compare_faces.original_face(wheel_folder)
+    sure = 0
+    for image in compare_faces.face_inputs(wheel_folder, samples):
+        want = original.infer({"image": image})
+        sure += want["presence"][0] > 0
+        with torch.inference_mode():
+            landmarks, presence = model(torch.from_numpy(image))
+        np.testing.assert_allclose(landmarks.numpy(), want["landmarks"], atol=0.01)
+        np.testing.assert_allclose(presence.numpy(), want["presence"], atol=0.001)
+    assert sure >= 3
+
+
+def test_faces_cannot_be_compared_without_people(wheel_folder: Path, samples: Samples) -> None:
+    nobody = Samples(samples.frames[:1], samples.speech)
+    with pytest.raises(ExportError, match="no people"):
+        compare_faces.face_detector_inputs(nobody)
+    with pytest.raises(ExportError, match="0 faces in 0 pictures"):
+        compare_faces.face_inputs(wheel_folder, nobody)
 
 
 def test_handedness_is_the_probability_of_a_right_hand(

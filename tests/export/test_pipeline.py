@@ -82,6 +82,8 @@ def test_bundle_is_whole_and_keeps_its_floors(exported: Path) -> None:
                 "world_landmarks": (1, 21, 3),
             },
         ),
+        ("face_detector", (1, 3, 128, 128), {"boxes": (1, 896, 16), "scores": (1, 896)}),
+        ("face_landmarks", (1, 3, 192, 192), {"landmarks": (1, 468, 3), "presence": (1,)}),
         ("crop_embedding", (1, 3, 224, 224), {"embedding": (1, 1280)}),
         ("crop_embedding", (5, 3, 224, 224), {"embedding": (5, 1280)}),
     ],

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from deixis.nodes import camera as camera_module
+from deixis.calibration.av_sync import AvSync, save_av_sync
 from deixis.nodes.camera import CameraNode
+from deixis.runtime import devices
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
-from deixis.runtime.errors import DeviceError, MediaError
+from deixis.runtime.errors import CalibrationError, DeviceError, MediaError
 from deixis.runtime.messages import Frame, Header, Playback
 from deixis.runtime.testing import NodeBench
 
@@ -168,11 +169,9 @@ def test_a_vanished_device_is_noted_and_opened_again(
 ) -> None:
     device = tmp_path / "video0"
     device.touch()
-    monkeypatch.setattr(camera_module.cv2, "VideoCapture", FakeCapture)
-    real = camera_module.Path
-    monkeypatch.setattr(
-        camera_module, "Path", lambda p: device if str(p) == "/dev/video0" else real(p)
-    )
+    monkeypatch.setattr(devices.cv2, "VideoCapture", FakeCapture)
+    real = devices.Path
+    monkeypatch.setattr(devices, "Path", lambda p: device if str(p) == "/dev/video0" else real(p))
     with NodeBench(CameraNode, {"source": "0"}) as bench:
         bench.advance(2)
         assert len(bench.outputs["frame"]) == 3
@@ -209,3 +208,28 @@ def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
     path.write_bytes(b"no picture")
     with pytest.raises(MediaError, match=r"table\.png is not a picture"):
         NodeBench(CameraNode, {"source": str(path)})
+
+
+def test_the_offset_from_the_sound_is_taken_off_its_own_frames(tmp_path: Path, video: Path) -> None:
+    sync = AvSync(
+        camera_id="front", microphone="table", offset_ms=42.5, spread_ms=2.0, n_events=5,
+        calibrated_at="2026-11-25T00:00:00+00:00",
+    )  # fmt: skip
+    save_av_sync(sync, tmp_path / "front.json")
+    params = {"source": video.name, "av_sync": "front.json"}
+    with NodeBench(CameraNode, params, base_dir=tmp_path) as bench:
+        start_ns = bench.clock.now_ns()
+        bench.advance(1000 * 2.5 / FPS)
+        frames = bench.outputs["frame"]
+        stamps = [f.header.stamp_ns - start_ns for f in frames]
+        assert stamps == [round(k * NS_PER_S / FPS) - 42_500_000 for k in range(3)]
+        # A recording is played as it was recorded: its sound is not this microphone's.
+        bench.send("playback", playback(video, bench.clock.now_ns() + 10 * NS_PER_MS))
+        played_ns = bench.clock.now_ns() + 10 * NS_PER_MS
+        bench.advance(20)
+        assert bench.outputs["frame"][-1].header.stamp_ns == played_ns
+
+
+def test_an_offset_that_is_not_there_is_an_error(video: Path) -> None:
+    with pytest.raises(CalibrationError, match="there is no sound and picture offset"):
+        NodeBench(CameraNode, {"source": str(video), "av_sync": "nowhere.json"})

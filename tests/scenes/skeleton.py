@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,30 @@ def blend(a: Posture, b: Posture, share: float) -> Posture:
 
 
 @dataclass(frozen=True)
+class Shape:
+    """How one person's hand differs from the model's.
+
+    Attributes:
+        size: Of the whole hand.
+        along, across, thick: Stretch of the whole hand along the fingers, across them, and from
+            palm to back.
+        fingers: Stretch of each finger along itself.
+    """
+
+    size: float = 1.0
+    along: float = 1.0
+    across: float = 1.0
+    thick: float = 1.0
+    fingers: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def stretch(self) -> Array:
+        """The stretch of the whole hand as a 4x4 matrix of the hand frame."""
+        # The back of the hand is +x, the fingers run along -y, the thumb is at -z.
+        return np.diag([*(self.size * np.array([self.thick, self.along, self.across])), 1.0])
+
+
+@dataclass(frozen=True)
 class Hand:
     """Joint names and their 4x4 rest poses in the hand frame, in the model's own bone order."""
 
@@ -82,9 +106,14 @@ class Hand:
         rest = np.linalg.inv(inverse.reshape(-1, 4, 4).transpose(0, 2, 1).astype(float))
         return cls(tuple(tree["nodes"][j]["name"] for j in skin["joints"]), rest)
 
-    def bones(self, posture: Posture) -> Array:
-        """Poses (25, 4, 4) of the joints in the hand frame for a posture."""
+    def bones(self, posture: Posture, shape: Shape | None = None) -> Array:
+        """Poses (25, 4, 4) of the joints in the hand frame for a posture.
+
+        With a shape they are no rigid motions any more: they stretch what hangs on them.
+        """
+        shape = shape or Shape()
         out = self.rest.copy()
+        stretch = np.tile(np.eye(4), (len(out), 1, 1))
         for finger in FINGERS:
             chain = [i for i, name in enumerate(self.names) if name.startswith(finger + "-")]
             *flexion, spread = np.deg2rad(posture[finger])
@@ -97,9 +126,16 @@ class Hand:
                 turn = rotation([1, 0, 0], -bend)
                 if joint == chain[0 if finger == "thumb" else 1]:
                     turn = rotation([0, 1, 0], spread) @ turn
+                if "metacarpal" not in self.names[parent] and parent != 0:
+                    local[:3, 3] *= shape.fingers.get(finger, 1.0)
+                if "metacarpal" not in self.names[joint]:
+                    stretch[joint, 2, 2] = shape.fingers.get(finger, 1.0)
                 out[joint] = out[parent] @ local @ pose(turn, [0, 0, 0])
                 parent = joint
-        return out
+        if shape == Shape():
+            return out
+        stretched: Array = shape.stretch @ out @ stretch
+        return stretched
 
     def landmarks(self, bones: Array) -> Array:
         """The 21 landmarks (MediaPipe's order) for joint poses (25, 4, 4), in their frame."""

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -74,18 +75,27 @@ def draw(scenes: Sequence[Scene]) -> Iterator[Picture]:
     Raises:
         RenderError: Chromium, Node or the npm packages are missing, or the page failed.
     """
+    return draw_jobs("index.html", [scene.to_json() for scene in scenes])
+
+
+def draw_jobs(page: str, jobs: Sequence[dict[str, Any]]) -> Iterator[Picture]:
+    """Render what a page of page/ makes of jobs, each ``{"stage": …, "frames": […]}``.
+
+    Raises:
+        RenderError: Chromium, Node or the npm packages are missing, or the page failed.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     node = shutil.which("node")
     if chromium is None or node is None:
         raise RenderError("chromium and node are needed: apt-get install chromium nodejs npm")
     if not (HERE / "node_modules").exists():
         raise RenderError(f"node_modules is missing: run `npm ci` in {HERE}")
-    total = sum(len(scene.frames) for scene in scenes)
+    total = sum(len(job["frames"]) for job in jobs)
     with tempfile.TemporaryFile("w+") as stdin, tempfile.TemporaryFile("w+") as errors:
-        json.dump([scene.to_json() for scene in scenes], stdin)
+        json.dump(list(jobs), stdin)
         stdin.seek(0)
         process = subprocess.Popen(
-            [node, str(HERE / "page/render.mjs"), chromium],
+            [node, str(HERE / "page/render.mjs"), chromium, page],
             stdin=stdin, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=HERE,
             env={**os.environ, "NODE_NO_WARNINGS": "1"},
         )  # fmt: skip

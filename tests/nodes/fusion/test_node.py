@@ -230,6 +230,21 @@ def test_it_asks_between_two_that_lie_close_together():
     assert not bench.outputs["command"]
 
 
+def test_a_person_who_points_exactly_is_not_asked():
+    objects = (thing("red_cup", (0.45, 0.04, 0.05)), thing("blue_cup", (0.45, -0.04, 0.05)))
+    heard, reading = pick_that()
+    outcomes = []
+    for sigma_rad in (0.01, None, 0.25):
+        rays = [
+            msgspec.structs.replace(r, personal_sigma_rad=sigma_rad)
+            for r in hold(300, 1200, (0.45, 0.02, 0.05), sigma_deg=1.0)
+        ]
+        resolution = resolve(bench_at(*rays, objects=objects), heard, reading)
+        outcomes.append((resolution.outcome, resolution.evidence.object_candidates[0].probability))
+    assert [outcome for outcome, _ in outcomes] == ["act", "act", "clarify"]
+    assert outcomes[0][1] > outcomes[1][1] > outcomes[2][1]
+
+
 def test_it_tells_look_alikes_apart_by_where_they_are():
     objects = (thing("red_cup_1", (0.45, 0.2, 0.05)), thing("red_cup_2", (0.45, -0.2, 0.05)))
     heard, reading = pick_that("pick up red cup", kind="named", noun="cup", colour="red")

@@ -159,3 +159,24 @@ def test_the_uncertainty_of_the_hit_agrees_with_sampling():
     zero = np.zeros((3, 3))
     found = hit_plane(Ray(origin, direction, zero, np.eye(3) * sigma**2, 1.0, 1), 0.0)
     assert found[1] == pytest.approx(expected, rel=0.05)
+
+
+def test_a_calibrated_persons_own_error_counts_before_the_default():
+    rays = [ray(ms(k), (0.5, 0.0, 0.0), origin=(0.3, 0.0, 0.3)) for k in range(5)]
+    sure = [msgspec.structs.replace(r, personal_sigma_rad=math.radians(1.0)) for r in rays]
+    unsure = [msgspec.structs.replace(r, personal_sigma_rad=math.radians(8.0)) for r in rays]
+    means = [average(some, [1.0] * 5) for some in (sure, rays, unsure)]
+    # The same error in all frames: averaging them does not make it smaller.
+    assert means[0].personal_sigma_rad == pytest.approx(math.radians(1.0))
+    assert means[1].personal_sigma_rad is None
+    small, default, large = (hit_plane(mean, PERSONAL)[1] for mean in means)
+    assert small < default < large
+    assert hit_plane(means[1], math.radians(8.0))[1] == pytest.approx(large)
+    thing_there = [thing("red_cup", (0.5, 0.06, 0.0))]
+    likelihoods = [ray_likelihood(mean, thing_there, PERSONAL)[0] for mean in means]
+    assert ray_likelihood(means[1], thing_there, math.radians(8.0))[0] == likelihoods[2]
+    assert len({round(x, 6) for x in likelihoods}) == 3
+
+
+def test_a_typed_point_has_no_personal_error():
+    assert ray_to_point((0.4, 0.0, 0.0)).personal_rad(PERSONAL) == 0.0

@@ -78,6 +78,14 @@ def test_overlapping_detections_are_averaged_by_their_scores() -> None:
     np.testing.assert_array_equal(merged[1], rows[2])
 
 
+def test_unlikely_detections_do_not_move_a_likely_one() -> None:
+    rows = np.array([[0, 0, 10, 10], [2, 0, 12, 10], [50, 50, 60, 60], [51, 50, 61, 60]], float)
+    scores = np.array([0.9, 0.3, 0.4, 0.2], np.float32)
+    merged, kept = weighted_suppression(rows.astype(np.float32), scores, max_overlap=0.3)
+    np.testing.assert_allclose(kept, [0.9, 0.4])
+    np.testing.assert_allclose(merged, rows[[0, 2]])
+
+
 @given(st.lists(st.tuples(*[st.floats(0, 1)] * 5), max_size=20))
 def test_suppression_leaves_nothing_that_overlaps_its_best(
     boxes: list[tuple[float, float, float, float, float]],

@@ -24,8 +24,8 @@ from deixis.nodes.hands.hand_model import (
     rotations,
 )
 from deixis.nodes.hands.hand_pose import DEPTH_BIAS_M
+from deixis.nodes.hands.phases import PhaseTracker
 from deixis.nodes.hands.pointing import (
-    PhaseTracker,
     PointingEstimator,
     PointingRay,
     pointing_probability,
@@ -240,3 +240,41 @@ def test_gestures_are_forgotten_with_their_tracks() -> None:
     assert again is not None
     assert again.phase == "reach"
     assert still[-1] is not None
+
+
+def minimum_jerk_gesture() -> tuple[list[tuple[int, Array]], dict[str, float]]:
+    """A fingertip that rests, reaches, holds and withdraws; its times in seconds."""
+    times = {"onset": 0.5, "hold": 1.1, "release": 2.0, "end": 2.6}
+
+    def share(t: float) -> float:
+        if t < times["hold"]:
+            s = (t - times["onset"]) / (times["hold"] - times["onset"])
+        else:
+            s = 1 - (t - times["release"]) / (times["end"] - times["release"])
+        s = min(max(s, 0.0), 1.0)
+        return s**3 * (10 - 15 * s + 6 * s * s)
+
+    rng = np.random.default_rng(5)
+    path = []
+    for k in range(90):
+        t = k / 30
+        place = np.array([0.4 * share(t), 0.1 * share(t), 0.6]) + 1e-3 * rng.standard_normal(3)
+        path.append((round(t * NS_PER_S), place))
+    return path, times
+
+
+def test_the_times_of_a_gesture_are_those_of_the_movement() -> None:
+    path, times = minimum_jerk_gesture()
+    tracker = PhaseTracker()
+    began: list[tuple[str, float]] = []
+    for stamp_ns, place in path:
+        # The finger comes out on the way.
+        phase = tracker.update(place, 0.9 if stamp_ns > 0.7 * NS_PER_S else 0.0, stamp_ns)
+        if not began or began[-1][0] != phase:
+            began.append((phase, tracker.since_ns / NS_PER_S))
+    assert [phase for phase, _ in began[:5]] == ["reach", "none", "reach", "hold", "retract"]
+    onset, hold, release = (since for _, since in began[2:5])
+    # A movement of minimum jerk is all but still for its first and last tenth of a second.
+    assert 0.0 <= onset - times["onset"] < 0.15
+    assert 0.0 <= times["hold"] - hold < 0.15
+    assert 0.0 <= release - times["release"] < 0.15

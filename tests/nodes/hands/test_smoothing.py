@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from deixis.nodes.hands.smoothing import OneEuro
 from deixis.runtime.clock import NS_PER_S
@@ -16,13 +17,40 @@ def test_noise_of_a_still_signal_is_reduced() -> None:
     assert out[30:].std() < 0.6 * noisy[30:].std()
 
 
-def test_a_fast_signal_lags_less_than_a_frame() -> None:
-    smooth = OneEuro(min_cutoff_hz=3.0, beta=20.0)
-    step = 0.2  # units of scale per frame: a fast reach
-    for i in range(30):
-        x = np.full((21, 2), step * i)
-        lag = np.abs(x - smooth(x, i * FRAME_NS)).max()
-    assert lag < 0.5 * step
+def lags(path: np.ndarray, frame_ns: int = FRAME_NS) -> np.ndarray:
+    """How far the filter is behind a path of a whole hand, ``(n,)`` in units of its scale.
+
+    The filter has the tracker's own parameters.
+    """
+    smooth = OneEuro(min_cutoff_hz=1.5, beta=20.0)
+    shape = np.random.default_rng(1).normal(0, 0.2, (21, 2))
+    out = [smooth(shape + np.array([x, 0.0]), 1 + i * frame_ns) - shape for i, x in enumerate(path)]
+    return path - np.array(out)[:, :, 0].mean(axis=1)
+
+
+@pytest.mark.parametrize("fps", [15, 30, 60, 240])
+@pytest.mark.parametrize("step", [0.0002, 0.002, 0.02, 0.2])
+def test_a_steady_motion_lags_less_than_a_frame_however_slow(step: float, fps: int) -> None:
+    # It stands, moves at a constant speed from one frame to the next, and stands again.
+    path = step * np.clip(np.arange(90.0) - 10, 0, 50)
+    behind = lags(path, NS_PER_S // fps) / step
+    assert np.abs(behind).max() < 1
+    assert np.abs(behind[50:60]).max() < 0.1
+
+
+@pytest.mark.parametrize("acceleration", [0.0005, 0.005, 0.05])
+def test_an_accelerating_motion_lags_less_than_a_frame(acceleration: float) -> None:
+    frames = np.maximum(0.0, np.arange(40.0) - 10)
+    path = acceleration / 2 * frames**2
+    behind = lags(path)[11:] / np.diff(path)[10:]
+    assert behind.max() < 0.7
+
+
+def test_a_reach_is_followed_closely() -> None:
+    # Minimum jerk over 1.5 crop sides in a third of a second: a fast reach.
+    u = np.clip((np.arange(40) - 10) / 10, 0, 1)
+    path = 1.5 * u**3 * (10 - 15 * u + 6 * u * u)
+    assert np.abs(lags(path)).max() < 0.1 * np.diff(path).max()
 
 
 def test_the_first_sample_and_a_repeated_stamp_pass_unchanged() -> None:

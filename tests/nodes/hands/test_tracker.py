@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from deixis.runtime.clock import NS_PER_S
 
 FRAME_NS = NS_PER_S // 30
 IMAGE = np.zeros((480, 640, 3), np.uint8)
+CHANGED = np.full((480, 640, 3), 50, np.uint8)
 
 
 def shape(x: float, y: float) -> NDArray[np.float64]:
@@ -30,6 +33,10 @@ class World:
 
     def __init__(self, *hands: tuple[float, float]) -> None:
         self.hands = list(hands)
+        self.right: dict[tuple[float, float], float] = {}
+        self.scores: dict[tuple[float, float], float] = {}
+        self.widths: dict[tuple[float, float], float] = {}
+        self.presence = 0.95
         self.detections = 0
         self.looks = 0
 
@@ -37,20 +44,23 @@ class World:
         self.detections += 1
         palms = []
         for x, y in self.hands:
-            keypoints = np.zeros((7, 2), np.float32)
+            keypoints = np.full((7, 2), (x, y), np.float32)
             keypoints[0], keypoints[2] = [x, y + 50], [x, y]
-            palms.append(Palm((x - 25, y, x + 25, y + 50), keypoints, 0.9))
+            half = self.widths.get((x, y), 50) / 2
+            score = self.scores.get((x, y), 0.9)
+            palms.append(Palm((x - half, y + 25 - half, x + half, y + 25 + half), keypoints, score))
         return palms
 
     def locate(self, image: NDArray[np.uint8], crop: Crop) -> HandEstimate:
         self.looks += 1
         near = [h for h in self.hands if np.hypot(h[0] - crop.x_px, h[1] - crop.y_px) < 60]
+        near.sort(key=lambda h: np.hypot(h[0] - crop.x_px, h[1] - crop.y_px))
         x, y = near[0] if near else (crop.x_px, crop.y_px)
         return HandEstimate(
             landmarks_px=shape(x, y),
             landmarks_world_m=np.zeros((21, 3)),
-            presence=0.95 if near else 0.02,
-            right=0.9,
+            presence=self.presence if near else 0.02,
+            right=self.right.get((x, y), 0.9),
             side_px=crop.side_px,
         )
 
@@ -73,9 +83,19 @@ def test_detection_pauses_between_frames() -> None:
     world = World()
     empty = tracker(world, detect_every=3)
     for i in range(9):
-        assert empty.update(IMAGE, i * FRAME_NS) == []
+        assert empty.update((IMAGE, CHANGED)[i // 3 % 2], i * FRAME_NS) == []
     assert world.detections == 3
     assert world.looks == 0
+
+
+def test_where_nothing_moves_palms_are_looked_for_rarely() -> None:
+    world = World()
+    empty = tracker(world, detect_every=1, detect_more_every=10)
+    for i in range(20):
+        empty.update(IMAGE, i * FRAME_NS)
+    assert world.detections == 2
+    world.hands = [(300, 200)]
+    assert len(empty.update(CHANGED, 20 * FRAME_NS)) == 1
 
 
 def test_the_second_hand_is_looked_for_rarely() -> None:
@@ -117,11 +137,11 @@ def test_a_hand_that_comes_back_soon_has_its_old_id() -> None:
     world.hands = []
     assert follow.update(IMAGE, FRAME_NS) == []
     world.hands = [(320, 210)]
-    assert [h.track_id for h in follow.update(IMAGE, 3 * FRAME_NS)] == [0]
+    assert [h.track_id for h in follow.update(CHANGED, 3 * FRAME_NS)] == [0]
     world.hands = []
     follow.update(IMAGE, 4 * FRAME_NS)
     world.hands = [(320, 210)]
-    assert [h.track_id for h in follow.update(IMAGE, 60 * FRAME_NS)] == [1]
+    assert [h.track_id for h in follow.update(CHANGED, 60 * FRAME_NS)] == [1]
 
 
 def test_two_tracks_on_one_hand_become_one() -> None:
@@ -135,6 +155,82 @@ def test_two_tracks_on_one_hand_become_one() -> None:
 def test_no_more_hands_than_wanted() -> None:
     world = World((100, 200), (300, 200), (500, 200))
     assert len(tracker(world, max_hands=2).update(IMAGE, 0)) == 2
+
+
+def test_the_nearest_hands_are_followed() -> None:
+    far, near, cut_off = (100, 200), (300, 200), (655, 200)
+    world = World(far, cut_off, near)
+    world.widths = {far: 30, near: 70, cut_off: 60}
+    hands = tracker(world, max_hands=2).update(IMAGE, 0)
+    assert [round(h.landmarks_px[0, 0]) for h in hands] == [300, 100]
+
+
+def test_an_unlikely_palm_must_be_surely_a_hand() -> None:
+    world = World((300, 200))
+    world.scores[300, 200] = 0.2
+    world.presence = 0.7
+    follow = tracker(world, detect_more_every=1)
+    assert follow.update(IMAGE, 0) == []
+    assert world.looks == 2
+    # The same place is not looked at again for a while.
+    world.presence = 0.9
+    assert follow.update(IMAGE, FRAME_NS) == []
+    assert world.looks == 2
+    assert len(follow.update(IMAGE, 15 * FRAME_NS)) == 1
+    likely = World((300, 200))
+    likely.presence = 0.7
+    assert len(tracker(likely).update(IMAGE, 0)) == 1
+
+
+def test_few_unlikely_palms_are_looked_at_in_one_frame() -> None:
+    world = World(*((50 + 100 * i, 200) for i in range(6)))
+    world.scores = dict.fromkeys(world.hands, 0.2)
+    world.presence = 0.6
+    tracker(world).update(IMAGE, 0)
+    assert world.looks == 2 * 2
+
+
+def test_a_hand_far_from_the_middle_of_its_crop_is_looked_at_again() -> None:
+    world = World((300, 200))
+    follow = tracker(world, max_hands=1)
+    follow.update(IMAGE, 0)
+    follow.update(IMAGE, FRAME_NS)
+    assert world.looks == 2
+    world.hands = [(345, 200)]
+    (hand,) = follow.update(IMAGE, 2 * FRAME_NS)
+    assert world.looks == 4
+    # The second look was at the hand itself: its crop is centred on it.
+    assert hand.landmarks_px[0, 0] == pytest.approx(345, abs=3)
+
+
+@pytest.mark.parametrize("meet", ["beside", "upon"])
+def test_hands_that_cross_keep_their_tracks(meet: str) -> None:
+    world = World((100, 200), (500, 200))
+    world.right = {(100, 200): 0.95, (500, 200): 0.05}
+    follow = tracker(world, max_hands=2)
+    first = {h.handedness: h.track_id for h in follow.update(IMAGE, 0)}
+    assert set(first) == {"left", "right"}
+    for i in range(1, 41):
+        right, left = (100 + 10 * i, 200), (500 - 10 * i, 202)
+        world.right = {right: 0.95, left: 0.05}
+        hidden = meet == "upon" and abs(right[0] - left[0]) < 60
+        world.hands = [right] if hidden else [right, left]
+        hands = follow.update(IMAGE, i * FRAME_NS)
+    places = {h.track_id: h.landmarks_px[0, 0] for h in hands}
+    assert places[first["right"]] == pytest.approx(500, abs=5)
+    assert places[first["left"]] == pytest.approx(100, abs=5)
+
+
+def test_a_hand_half_outside_or_unclear_is_less_certain(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tracker(World((300, 200))).update(IMAGE, 0)[0]
+    assert (inside.clarity, inside.confidence) == (1.0, 0.95)
+    outside = tracker(World((0, 200))).update(IMAGE, 0)[0]
+    assert outside.presence == 0.95
+    assert 0.4 < outside.confidence < 0.8
+    world = World((300, 200))
+    locate = world.locate
+    monkeypatch.setattr(world, "locate", lambda *a: dataclasses.replace(locate(*a), quality=0.25))
+    assert tracker(world).update(IMAGE, 0)[0].confidence == pytest.approx(0.25 * 0.95)
 
 
 def test_reset_forgets_the_hands() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from deixis.nodes.fusion import FusionNode
 from deixis.nodes.robot import RobotNode
+from deixis.runtime import trace
 from deixis.runtime.clock import SimulatedClock
-from deixis.runtime.messages import decode, encode
+from deixis.runtime.messages import Hand, Hands, Header, decode, encode
 from deixis.runtime.testing import NodeBench
 from tests.nodes.fusion.helpers import (
     RED_CUP,
@@ -39,11 +40,14 @@ class Pair:
             self.fusion.send("robot_state", self.robot.outputs["robot_state"][-1])
 
     def speech(self, message) -> None:
-        self.fusion.send("speech", decode(encode(message), type(message)))
-        for name, n in self._sent.items():
-            for sent in self.fusion.outputs[name][n:]:
-                self.robot.send(name, decode(encode(sent), type(sent)))
-            self._sent[name] = len(self.fusion.outputs[name])
+        self.give("speech", message)
+
+    def give(self, name: str, message) -> None:
+        self.fusion.send(name, decode(encode(message), type(message)))
+        for output, n in self._sent.items():
+            for sent in self.fusion.outputs[output][n:]:
+                self.robot.send(output, decode(encode(sent), type(sent)))
+            self._sent[output] = len(self.fusion.outputs[output])
 
 
 def test_pick_up_that_and_put_it_there():
@@ -96,3 +100,25 @@ def test_stop_in_mid_motion():
     assert (halted.mode, state.mode) == ("stopped", "stopped")
     assert state.gripper_base_m == halted.gripper_base_m
     assert state.holding is None
+
+
+def test_a_raised_palm_in_mid_motion():
+    pair = Pair()
+    for pointing in hold(0, 800, RED_CUP.position_base_m):
+        pair.fusion.send("pointing", pointing)
+    pair.fusion.send("scene", scene(ms(100)))
+    heard = words("pick up that")
+    pair.advance_to(850)
+    pair.speech(event("final", heard, parse("pick", slot("object", "that", heard)), utterance="a"))
+    pair.advance_to(1300)
+    assert pair.robot.outputs["robot_state"][-1].mode == "moving"
+    points = ((0.0, 0.0),) * 21, ((0.0, 0.0, 0.0),) * 21
+    palm = Hand(0, "left", 0.9, *points, gesture="palm", palm_raised_ns=ms(1240))
+    pair.give("hands", Hands(Header(ms(1275)), (palm,)))
+    assert pair.robot.outputs["robot_state"][-1].mode == "stopped"
+    stopped = [f for f in pair.robot.outputs["feedback"] if f.state == "stopped"]
+    assert [(f.intent, f.detail) for f in stopped] == [
+        ("pick", "raised palm"),
+        ("stop", "raised palm"),
+    ]
+    assert 0 < trace.stages_ms(stopped[-1].marks)["palm_stop"] < 120

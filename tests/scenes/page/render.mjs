@@ -1,6 +1,6 @@
 // Draw frames in headless Chromium (software WebGL) and write them to stdout as PNG data URLs, one
-// a line. The job is JSON on stdin: a list of {stage, frames}; see stage.js for both.
-//   node page/render.mjs CHROMIUM < job.json
+// a line. The job is JSON on stdin: a list of {stage, frames}; see the page's script for both.
+//   node page/render.mjs CHROMIUM [PAGE.html] < job.json
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,7 +37,7 @@ try {
   });
   page.on("pageerror", (error) => console.error(`page: ${error.message}`));
   await page.route("**/*", serve);
-  await page.goto(`${ORIGIN}/page/index.html`);
+  await page.goto(`${ORIGIN}/page/${process.argv[3] ?? "index.html"}`);
   await page.waitForFunction(() => window.setUp !== undefined);
   for (const { stage, frames } of scenes) {
     await page.evaluate((s) => window.setUp(s), stage);
