@@ -115,13 +115,16 @@ class Aligner:
         self._deletion[graph.arc_tag >= 0] = TAGGED_DELETION
         self._rows: dict[str, Costs] = {}
 
-    def align(self, heard: Sequence[str], doubts: Sequence[Costs | None]) -> Alignment:
+    def align(
+        self, heard: Sequence[str], doubts: Sequence[Costs | None], max_steps: int = MAX_STEPS
+    ) -> Alignment:
         """Align words.
 
         Args:
             heard: Normalised words (:func:`deixis.nodes.speech.text.tokens`).
             doubts: For each, how much less probable (nats) the recogniser found every word of the
                 graph in its place, shape ``(words of the graph,)``; None where it is unknown.
+            max_steps: Of the search for the best paths.
         """
         rows = [self._row(word) for word in heard]
         for i, doubt in enumerate(doubts):
@@ -131,7 +134,7 @@ class Aligner:
         columns = self._forward(heard, rows, insertions)
         before = [columns[-1 - n] for n in (1, 2) if n < len(columns)]
         prefixes = tuple((float(c.min()), int(c.argmin())) for c in before)
-        paths = tuple(self._backward(heard, rows, insertions, columns))
+        paths = tuple(self._backward(heard, rows, insertions, columns, max_steps))
         return Alignment(paths, prefixes, insertions.count(FILLER_COST))
 
     def _row(self, word: str) -> Costs:
@@ -208,6 +211,7 @@ class Aligner:
         rows: Sequence[Costs],
         insertions: Sequence[float],
         columns: Sequence[Costs],
+        max_steps: int,
     ) -> list[Path]:
         """Paths, cheapest first."""
         graph, last = self.graph, columns[-1]
@@ -224,7 +228,7 @@ class Aligner:
                 item = (float(ends[end]), next(number), len(heard), end, behind, end, None)
                 heapq.heappush(heap, item)
         paths: list[Path] = []
-        for _ in range(MAX_STEPS):
+        for _ in range(max_steps):
             if not heap:
                 break
             _, _, i, state, behind, end, chain = heapq.heappop(heap)

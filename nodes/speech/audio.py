@@ -113,7 +113,7 @@ class AudioLine:
         if self._last is None:
             return False
         last, header = self._last.header, chunk.header
-        if header.stamp_ns == last.stamp_ns:
+        if header.stamp_ns == last.stamp_ns and header.seq <= last.seq:
             return True
         if header.seq == 0:
             # Not numbered, or the first of a source that has been started again.

@@ -20,7 +20,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from deixis.nodes.speech.alignment import FILLER_COST, LIKE_FILLER, Aligner, Alignment, Costs
+from deixis.nodes.speech.alignment import (
+    FILLER_COST,
+    LIKE_FILLER,
+    MAX_STEPS,
+    Aligner,
+    Alignment,
+    Costs,
+)
 from deixis.nodes.speech.alignment import Path as GraphPath
 from deixis.nodes.speech.confidence import (
     Evidence,
@@ -103,7 +110,11 @@ class Grammar:
         self._interrupts = self._interrupting_words()
 
     def readings(
-        self, text: str, words: Sequence[Word] = (), doubts: Costs | None = None
+        self,
+        text: str,
+        words: Sequence[Word] = (),
+        doubts: Costs | None = None,
+        max_steps: int = MAX_STEPS,
     ) -> list[Reading]:
         """Align a text.
 
@@ -112,6 +123,7 @@ class Grammar:
             words: The words of the text with their times, one per whitespace-separated word.
             doubts: How much less probable the recogniser found each word of the graph in place of
                 each word of the text, in nats, shape ``(words of the text, words of the graph)``.
+            max_steps: Of the search for other sentences than the best.
 
         Returns:
             Sentences of up to ``N_BEST`` meanings, ``VARIANTS`` of each, most confident first
@@ -120,7 +132,8 @@ class Grammar:
         heard = self._split(tokens(text))[-MAX_TOKENS:]
         if not heard:
             return []
-        alignment = self._aligner.align([w for w, _ in heard], _per_token(heard, doubts))
+        tokenised = [w for w, _ in heard]
+        alignment = self._aligner.align(tokenised, _per_token(heard, doubts), max_steps)
         n_content = len(heard) - alignment.n_fillers
         raw = text.split()
         found: dict[object, dict[str, Reading]] = {}

@@ -40,7 +40,11 @@ EventKind = Literal["start", "partial", "final", "rejected"]
 
 LEAD: Final = RATE_HZ // 2
 """Audio before the speech that goes into the window: a word at its very edge is misheard."""
-MAX_SCORED: Final = 24
+MAX_SCORED: Final = 10
+SPELLED_STEPS: Final = 200
+"""Steps of the search for sentences that the letters suggest: the first few are what counts."""
+SURE_NATS: Final = 0.4
+"""A sentence heard just so, whose letters lose no more than this a letter, needs no second look."""
 TAIL: Final = RATE_HZ // 50
 """Audio after the last sample of speech that a decoding must have seen."""
 PER_MS: Final = RATE_HZ // 1000
@@ -316,9 +320,18 @@ class Recognizer:
         hearing = self._moonshine.spelled()
         if hearing is None or not heard:
             return readings
+        if readings and readings[0].exact and readings[0].spoken:
+            best = readings[0]
+            spelling = float(hearing.losses([best.spoken])[0])
+            if spelling <= SURE_NATS * len(best.spoken):
+                # One sentence can have two meanings.
+                same = [r for r in readings if r.exact and r.spoken == best.spoken]
+                n = len(same)
+                return self._grammar.rescored(same, [0.0] * n, [spelling] * n, best.words)
         words = self._spelled_words(hearing, first)
         text = " ".join(word.text for word in words)
-        candidates = _joined(readings, self._grammar.readings(text, words))
+        suggested = self._grammar.readings(text, words, max_steps=SPELLED_STEPS)
+        candidates = _joined(readings, suggested)
         if not candidates or min(r.per_word for r in candidates) > HOPELESS_COST:
             return readings
         spellings = hearing.losses([r.spoken for r in candidates]).tolist()

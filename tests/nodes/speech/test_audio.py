@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -56,6 +56,7 @@ def test_jitter_makes_no_gaps(jitters: list[float]) -> None:
 
 
 @given(jitters_ms, st.sets(st.integers(1, 110), max_size=12))
+@example([20.0, 0.0], set())  # Both stamps are the same.
 def test_lost_chunks_of_a_numbered_stream_are_counted_exactly(
     jitters: list[float], lost: set[int]
 ) -> None:
