@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,7 +59,7 @@ def collect(
             best.append(complete[0])
 
     silences = grammar.domain.silences
-    limits = Limits(silences.complete_ms, silences.extendable_ms, silences.incomplete_ms)
+    limits = Limits(**msgspec.structs.asdict(silences))
     settings = Settings(limits=limits, partial_ms=500.0)
     recognizer = Recognizer(moonshine, grammar, settings, note)
     for snr_db in snrs_db:

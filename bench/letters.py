@@ -23,13 +23,14 @@ import numpy as np
 import onnxruntime
 import soundfile
 import torch
+from jellyfish import levenshtein_distance
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.corpora.effects import hum, impulse_response, motor, pink, reverberant, telephone, white
 from bench.corpora.voices import RATE_HZ, Samples
-from deixis.export.models.letters import N_SYMBOLS, LetterHead
-from deixis.nodes.speech.text import tokens
+from deixis.export.models.letters import LetterHead
+from deixis.nodes.speech.letters import SYMBOLS, symbols_of
 from tests.scenes.sound import kitchen
 
 JUDGES = ("kokoro:dan", "flite:rms", "espeak:en-us+m3")
@@ -52,12 +53,6 @@ class Example(NamedTuple):
     symbols: Array
     judge: bool
     clean: bool
-
-
-def symbols_of(text: str) -> Array:
-    """A text as symbols: 1 between words, 2 to 27 for a to z (0 is the blank)."""
-    words = " ".join(word for word, _ in tokens(text))
-    return np.array([1 if c == " " else ord(c) - ord("a") + 2 for c in words], np.int64)
 
 
 class Ear:
@@ -89,7 +84,7 @@ class Ear:
         """A recording, as it is and in other ways."""
         rng = np.random.default_rng([SEED, seed])
         samples, _ = soundfile.read(path, dtype="float32")
-        symbols = symbols_of(label["text"])
+        symbols = np.array(symbols_of(label["text"]), np.int64)
         judge = label["voice"] in JUDGES
         examples = []
         for variant in range(N_VARIANTS):
@@ -236,18 +231,13 @@ def wrong_letters(model: LetterHead, pile: Pile) -> float:
         for row, length, wanted in zip(best, lengths.tolist(), said, strict=True):
             path = row[:length]
             got = path[(path != np.append(-1, path[:-1])) & (path != 0)]
-            wrong += _distance(got.tolist(), wanted.tolist())
+            wrong += levenshtein_distance(_text(got), _text(wanted))
             total += len(wanted)
     return wrong / max(1, total)
 
 
-def _distance(a: Sequence[int], b: Sequence[int]) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
+def _text(symbols: Array) -> str:
+    return "".join(SYMBOLS[k] for k in symbols)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -262,7 +252,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     heard = list(examples(args.data, args.encoder))
     n_frames = sum(len(e.frames) for e in heard)
-    print(f"{len(heard)} examples, {n_frames} frames; {N_SYMBOLS} symbols; training on {device}")
+    print(f"{len(heard)} examples, {n_frames} frames; {len(SYMBOLS)} symbols; training on {device}")
     model = train(heard, device, args.epochs)
     state = {name: t.numpy().astype(np.float16) for name, t in model.state_dict().items()}
     np.savez_compressed(args.out, **state)

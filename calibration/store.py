@@ -214,12 +214,12 @@ def load_standing_camera(path: str | Path) -> CameraCalibration:
         CalibrationError: As :func:`load_camera`; or its extrinsics were never measured.
     """
     calibration = load_camera(path)
-    check_stands(calibration)
+    check_stands(calibration, path)
     return calibration
 
 
-def check_stands(calibration: CameraCalibration) -> None:
-    """See that it is known where a camera stands.
+def check_stands(calibration: CameraCalibration, path: str | Path) -> None:
+    """See that it is known where a camera, whose file this is, stands.
 
     Raises:
         CalibrationError: Its extrinsics were never measured.
@@ -227,7 +227,7 @@ def check_stands(calibration: CameraCalibration) -> None:
     if not calibration.stands_in_base:
         raise CalibrationError(
             f"it is not known where camera {calibration.device_id!r} stands",
-            hint="deixis calibrate extrinsics --calibration FILE --camera /dev/video0",
+            hint=f"deixis calibrate extrinsics --calibration {path} --camera /dev/video0",
         )
 
 

@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from deixis.export.bench import curve, tables
     from deixis.export.bench.labels import load_labels
     from deixis.export.bench.report import predictions_of, summary_of
+    from deixis.export.bench.results import write_result
     from deixis.export.bench.workers import Setup
     from deixis.nodes.microphone import read_audio
     from deixis.nodes.speech.domain import load_domain
@@ -109,8 +110,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"curve drawn in {args.curve}")
     for path, content in ((args.predictions, predictions_of(results)), (args.out, report)):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+            write_result(path, content)
             console.print(f"written to {path}")
     if args.json:
         print(json.dumps(report, ensure_ascii=False))

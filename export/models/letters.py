@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from deixis.export.train import LETTER_WEIGHTS
+from deixis.nodes.speech.letters import SYMBOLS
 
 FRAME_SIZE = 288
 CHANNELS = 192
-N_SYMBOLS = 28
-"""The blank, the gap between two words, and a to z, in this order."""
 
 
 class LetterHead(nn.Module):
@@ -31,7 +30,7 @@ class LetterHead(nn.Module):
         self.first = nn.Conv1d(FRAME_SIZE, CHANNELS, 3, padding=1)
         self.second = nn.Conv1d(CHANNELS, CHANNELS, 5, padding=2)
         self.drop = nn.Dropout(0.15)
-        self.out = nn.Conv1d(CHANNELS, N_SYMBOLS, 1)
+        self.out = nn.Conv1d(CHANNELS, len(SYMBOLS), 1)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Log probabilities of the symbols per frame."""

@@ -192,7 +192,7 @@ class HandsNode(Node[HandsParams]):
             self._pointing = None
             try:
                 calibration = self._calibration.for_frame(width, height)
-                check_stands(calibration)
+                check_stands(calibration, self.params.calibration)
             except CalibrationError as error:
                 # Hands and gestures are seen all the same.
                 self.note("calibration", f"no pointing rays: {error.message}; {error.hint}")

@@ -228,6 +228,8 @@ class Aligner:
                 item = (float(ends[end]), next(number), len(heard), end, behind, end, None)
                 heapq.heappush(heap, item)
         paths: list[Path] = []
+        # Many paths come through the same place: what leads there is found once.
+        known: dict[tuple[int, int], list[tuple[Step, int, int]]] = {}
         for _ in range(max_steps):
             if not heap:
                 break
@@ -235,9 +237,10 @@ class Aligner:
             if i == 0 and state in self._starts:
                 paths.append(Path(end, _steps(chain)))
                 continue
-            for step, before, source in self._steps_into(
-                heard, rows, insertions, columns, i, state
-            ):
+            place = (i, state)
+            if place not in known:
+                known[place] = self._steps_into(heard, rows, insertions, columns, i, state)
+            for step, before, source in known[place]:
                 cost = behind + step.cost
                 total = cost + float(columns[before][source])
                 if total <= bound + 1e-4:

@@ -77,7 +77,6 @@ class Reading:
         exact: It was heard just so.
         cost: Cost of the alignment.
         per_word: The same per word.
-        worst: Cost of the worst word that matters.
         words: The words that were heard.
         evidence: What the confidence rests on, at the end of a sentence.
     """
@@ -88,7 +87,6 @@ class Reading:
     exact: bool
     cost: float
     per_word: float
-    worst: float
     words: tuple[Word, ...] = ()
     evidence: Evidence | None = None
 
@@ -229,8 +227,9 @@ class Grammar:
         taken = [s for s in path.steps if s.arc >= 0]
         said = [graph.words[graph.arc_word[s.arc]] for s in taken]
         per_word = path.cost / max(1, n_content, len(taken))
-        worst = self._worst_key(path, heard)
-        confidence = of_alignment(per_word) * of_worst(worst) * of_hearing(words)
+        confidence = (
+            of_alignment(per_word) * of_worst(self._worst_key(path, heard)) * of_hearing(words)
+        )
         tagged = [
             (graph.tags[graph.arc_tag[s.arc]], said[k], [heard[s.first + n][1] for n in range(s.n)])
             for k, s in enumerate(taken)
@@ -257,7 +256,6 @@ class Grammar:
             exact=all(s.cost <= FILLER_COST for s in path.steps),
             cost=path.cost,
             per_word=per_word,
-            worst=worst,
             words=tuple(words),
         )
 
@@ -326,7 +324,6 @@ class Grammar:
                     exact=same and prefix_cost <= FILLER_COST,
                     cost=cost,
                     per_word=cost,
-                    worst=cost,
                     words=tuple(words),
                 )
             )

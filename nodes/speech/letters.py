@@ -97,7 +97,7 @@ class Hearing:
         Returns:
             Shape ``(texts,)``; infinite for a text too long for the sound.
         """
-        rows = [_symbols(text) for text in texts]
+        rows = [symbols_of(text) for text in texts]
         width = max((len(row) for row in rows), default=0)
         n_frames = len(self._log_probs)
         # States: a blank before, between and after the letters. Padded states are never an end.
@@ -124,6 +124,7 @@ class Hearing:
         return losses
 
 
-def _symbols(text: str) -> list[int]:
+def symbols_of(text: str) -> list[int]:
+    """A text as numbers of symbols, without blanks."""
     words = " ".join(word for word, _ in tokens(text))
     return [SYMBOLS.index(c) for c in words]

@@ -27,6 +27,8 @@ from deixis.runtime.errors import BundleError
 Floats = NDArray[np.float32]
 
 SAMPLE_RATE_HZ: Final = 16_000
+FRAME: Final = 384
+"""Samples from one frame of the encoder to the next."""
 START_TOKEN: Final = 1
 END_TOKEN: Final = 2
 MIN_SAMPLES: Final = 2_000

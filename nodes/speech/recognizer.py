@@ -10,7 +10,6 @@ the endpoint only the commit is left.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,19 +17,11 @@ from typing import Final, Literal
 
 import numpy as np
 
-from deixis.nodes.speech.alignment import HOPELESS_COST
 from deixis.nodes.speech.audio import RATE_HZ, AudioLine
 from deixis.nodes.speech.endpoint import Endpointer, Limits, Outlook
-from deixis.nodes.speech.grammar import (
-    COST_NATS,
-    LETTERS_SHARE,
-    Grammar,
-    Reading,
-    meaning,
-    merged,
-)
-from deixis.nodes.speech.letters import Hearing
-from deixis.nodes.speech.moonshine import Moonshine, Transcript
+from deixis.nodes.speech.grammar import Grammar, Reading, meaning, merged
+from deixis.nodes.speech.judging import judged
+from deixis.nodes.speech.moonshine import FRAME, Moonshine, Transcript
 from deixis.nodes.speech.vad import VadParams, VoiceActivity
 from deixis.nodes.speech.wordtimes import spread
 from deixis.runtime.clock import NS_PER_MS
@@ -40,16 +31,9 @@ EventKind = Literal["start", "partial", "final", "rejected"]
 
 LEAD: Final = RATE_HZ // 2
 """Audio before the speech that goes into the window: a word at its very edge is misheard."""
-MAX_SCORED: Final = 10
-SPELLED_STEPS: Final = 200
-"""Steps of the search for sentences that the letters suggest: the first few are what counts."""
-SURE_NATS: Final = 0.4
-"""A sentence heard just so, whose letters lose no more than this a letter, needs no second look."""
 TAIL: Final = RATE_HZ // 50
 """Audio after the last sample of speech that a decoding must have seen."""
 PER_MS: Final = RATE_HZ // 1000
-FRAME: Final = 384
-"""Samples from one frame of the speech encoder to the next."""
 
 
 @dataclass(frozen=True)
@@ -307,56 +291,16 @@ class Recognizer:
         readings = self._grammar.readings(transcript.text, words, transcript.doubts)
         silent = line.end - utterance.speech_end >= settings.speculate_ms * PER_MS
         if silent or self._interrupts(readings[:1]):
-            readings = self._judged(readings, transcript, first)
+
+            def time_ns(frame: float) -> int:
+                return line.time_ns(first - LEAD + round(FRAME * frame))
+
+            readings = judged(self._moonshine, self._grammar, readings, transcript, time_ns)
         utterance.readings = tuple(merged(readings))
         if utterance.best is not None and utterance.best.words:
             utterance.words = utterance.best.words
         utterance.decoded = line.end
         self._settle(utterance, before, decoded_before)
-
-    def _judged(self, readings: list[Reading], transcript: Transcript, first: int) -> list[Reading]:
-        """At the end of the speech: what the letters suggest as well, judged by both hearings."""
-        heard = " ".join(re.findall(r"[\w'-]+", transcript.text))
-        hearing = self._moonshine.spelled()
-        if hearing is None or not heard:
-            return readings
-        if readings and readings[0].exact and readings[0].spoken:
-            best = readings[0]
-            spelling = float(hearing.losses([best.spoken])[0])
-            if spelling <= SURE_NATS * len(best.spoken):
-                # One sentence can have two meanings.
-                same = [r for r in readings if r.exact and r.spoken == best.spoken]
-                n = len(same)
-                return self._grammar.rescored(same, [0.0] * n, [spelling] * n, best.words)
-        words = self._spelled_words(hearing, first)
-        text = " ".join(word.text for word in words)
-        suggested = self._grammar.readings(text, words, max_steps=SPELLED_STEPS)
-        candidates = _joined(readings, suggested)
-        if not candidates or min(r.per_word for r in candidates) > HOPELESS_COST:
-            return readings
-        spellings = hearing.losses([r.spoken for r in candidates]).tolist()
-        order = sorted(
-            range(len(candidates)),
-            key=lambda k: COST_NATS * candidates[k].cost + LETTERS_SHARE * spellings[k],
-        )[:MAX_SCORED]
-        scored = [candidates[k] for k in order]
-        scores = self._moonshine.score([heard, *(r.spoken for r in scored)])
-        losses = [scores[0] - score for score in scores[1:]]
-        spoken = readings[0].words if readings else ()
-        return self._grammar.rescored(scored, losses, [spellings[k] for k in order], spoken)
-
-    def _spelled_words(self, hearing: Hearing, first: int) -> tuple[Word, ...]:
-        """The letters' words with their times; the window began ``LEAD`` before ``first``."""
-
-        def time_ns(frame: float) -> int:
-            return self.line.time_ns(first - LEAD + round(FRAME * frame))
-
-        return tuple(
-            Word(
-                w.text, time_ns(w.first), time_ns(w.last + 1.5), round(float(np.exp(w.log_prob)), 4)
-            )
-            for w in hearing.words()
-        )
 
     def _settle(self, utterance: Utterance, before: Reading | None, decoded_before: int) -> None:
         """Decide whether the best reading is stable."""
@@ -423,13 +367,3 @@ class Recognizer:
         if not best.parse.complete:
             return f"unfinished sentence ({best.parse.text!r} …)"
         return self._endpointer.reason
-
-
-def _joined(*groups: list[Reading]) -> list[Reading]:
-    """The readings of several texts; of those that mean and say the same the cheapest."""
-    found: dict[object, Reading] = {}
-    for reading in (r for group in groups for r in group if r.spoken):
-        key = (meaning(reading.parse), reading.spoken.lower())
-        if key not in found or reading.cost < found[key].cost:
-            found[key] = reading
-    return list(found.values())
