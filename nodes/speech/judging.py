@@ -22,7 +22,7 @@ from deixis.nodes.speech.moonshine import Moonshine, Transcript
 from deixis.nodes.speech.text import tokens
 from deixis.runtime.messages import Word
 
-MAX_SCORED: Final = 10
+MAX_SCORED: Final = 6
 SPELLED_STEPS: Final = 200
 """Steps of the search for sentences that the letters suggest: the first few are what counts."""
 SURE_NATS: Final = 0.4

@@ -255,7 +255,7 @@ class Recognizer:
         fresh = end - utterance.decoded
         if silence >= settings.speculate_ms * PER_MS:
             # Once for every time the speech seems to have ended.
-            return utterance.decoded < utterance.speech_end + settings.speculate_ms * PER_MS
+            return utterance.decoded < utterance.speech_end + TAIL
         if behind_ns > settings.patience_ms * NS_PER_MS:
             return False
         urgent = self._interrupts(utterance.readings[:1]) and not utterance.stable

@@ -39,6 +39,12 @@ LARGEST_GAIN_DB: Final = 24.0
 GAIN_RISE_DB: Final = 0.2
 """Silero misses quiet voices: sound with a peak level below ``LOUD_ENOUGH_DB`` is lifted for it, by
 at most so much. The gain rises slowly (dB a window): noise that swells sounds like a voice."""
+HISS: Final = 1.0
+HISS_BEGINS: Final = 2
+LONGEST_HISS: Final = 20
+"""A final *s* is hardly louder than the noise: a sound whose differences from sample to sample have
+more power than itself (most of it lies above 2.7 kHz) goes on being speech for so many
+frames, and so do the few on the way to it."""
 HISTORY: Final = 1_500
 """Frames kept (15 s)."""
 
@@ -74,6 +80,7 @@ class VoiceActivity:
         self._pending = np.zeros(0, np.float32)
         self._unframed = np.zeros(0, np.float32)
         self._levels: deque[float] = deque(maxlen=HISTORY)
+        self._hisses: deque[bool] = deque(maxlen=HISTORY)
         self._n_frames = 0
         self._probabilities: deque[float] = deque(maxlen=HISTORY)
         self._n_windows = 0
@@ -98,7 +105,9 @@ class VoiceActivity:
         n = len(self._unframed) // FRAME
         for frame in self._unframed[: n * FRAME].reshape(n, FRAME):
             # Without the mean: a microphone's offset is no sound.
-            self._levels.append(_decibels(float(np.var(frame))))
+            power = float(np.var(frame))
+            self._levels.append(_decibels(power))
+            self._hisses.append(float(np.var(np.diff(frame))) > HISS * power)
             self._n_frames += 1
         self._unframed = self._unframed[n * FRAME :]
         self._pending = np.concatenate([self._pending, samples])
@@ -123,6 +132,7 @@ class VoiceActivity:
             ),
             since,
         )
+        by_level = self._hissed(by_level)
         # Where noise covers the ends of words, Silero knows better.
         lag = SILERO_LAG if self._is_quiet() else SILERO_LAG_IN_NOISE
         end = max(by_level, min(self._last_sure() - lag, self._n_frames * FRAME))
@@ -168,6 +178,18 @@ class VoiceActivity:
         index = window - self._n_windows + len(self._probabilities)
         return index >= 0 and self._probabilities[index] >= self.params.keep
 
+    def _hissed(self, position: int) -> int:
+        """End of a hiss that begins at a position; the position itself where there is none."""
+        threshold_db = self._floor() + MIN_MARGIN_DB
+        end = first = position // FRAME
+        oldest = self._n_frames - len(self._hisses)
+        for frame in range(max(first, oldest), min(first + LONGEST_HISS, self._n_frames)):
+            if self._level(frame) <= threshold_db or frame - end > HISS_BEGINS:
+                break
+            if self._hisses[frame - oldest]:
+                end = frame + 1
+        return end * FRAME
+
     def _last_sure(self) -> int:
         """End of the last window that Silero takes for speech."""
         for back, probability in enumerate(reversed(self._probabilities)):
@@ -182,17 +204,18 @@ class VoiceActivity:
 
     def _is_quiet(self) -> bool:
         """Whether speech stands far enough above the noise that its level shows where it ends."""
-        floor = QUIETEST_DB if self._floor_db is None else self._floor_db
-        return self._peak_db() - floor >= QUIET_ROOM_DB
+        return self._peak_db() - self._floor() >= QUIET_ROOM_DB
 
     def _peak_db(self) -> float:
         """Level of the loudest frame of the last second."""
         return max(islice(reversed(self._levels), 100), default=QUIETEST_DB)
 
+    def _floor(self) -> float:
+        return QUIETEST_DB if self._floor_db is None else self._floor_db
+
     def _threshold_db(self) -> float:
-        floor = QUIETEST_DB if self._floor_db is None else self._floor_db
         margin = max(MIN_MARGIN_DB, DEVIATIONS * self._deviation_db)
-        return max(QUIETEST_DB, floor + margin, self._peak_db() - BELOW_PEAK_DB)
+        return max(QUIETEST_DB, self._floor() + margin, self._peak_db() - BELOW_PEAK_DB)
 
     def _update_floor(self) -> None:
         """Follow the noise in windows that are no speech."""

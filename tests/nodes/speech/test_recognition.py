@@ -46,6 +46,33 @@ def test_the_end_in_noise_is_not_far_off(recordings: dict[str, Recording]) -> No
     assert abs(end / RATE_HZ - end_s) < 0.12
 
 
+@pytest.mark.parametrize(("hiss", "longer_ms"), [(True, 120.0), (False, 0.0)])
+def test_a_final_hiss_is_speech_and_a_hum_as_loud_is_not(
+    recordings: dict[str, Recording], hiss: bool, longer_ms: float
+) -> None:
+    """A final *s* 6 dB above a new noise is no silence yet; an echo's dull end is."""
+    recording = recordings["pick_that"]
+    end = round(recording.episode.truth.utterances[0].end_s * RATE_HZ)
+    rng = np.random.default_rng(1)
+    samples = np.concatenate([np.zeros(RATE_HZ), recording.samples[end - RATE_HZ : end]])
+    samples = np.concatenate([samples, np.zeros(RATE_HZ // 2)])
+    dull = np.convolve(rng.standard_normal(len(samples)), np.ones(8) / 8, "same")
+    # The noise begins (a microphone is opened) shortly before the voice: what it is like is not
+    # known well by the time that the voice ends.
+    noise = 0.001 * dull / dull.std() * (np.arange(len(samples)) > 0.7 * RATE_HZ)
+    bright = np.diff(rng.standard_normal(len(samples) + 1))
+    tail = slice(2 * RATE_HZ, 2 * RATE_HZ + round(0.12 * RATE_HZ))
+    more = np.zeros(len(samples))
+    more[tail] = 0.002 * (bright / bright.std() if hiss else dull / dull.std())[tail]
+    ends = []
+    for sound in (samples + noise, samples + noise + more):
+        activity = VoiceActivity()
+        for at in range(0, 2 * RATE_HZ + round(0.2 * RATE_HZ), 320):
+            activity.feed(sound[at : at + 320].astype(np.float32))
+        ends.append(activity.last_speech(RATE_HZ) or 0)
+    assert (ends[1] - ends[0]) / 16 == pytest.approx(longer_ms, abs=40.0)
+
+
 def test_silence_and_noise_are_no_speech() -> None:
     activity = VoiceActivity()
     rng = np.random.default_rng(0)
