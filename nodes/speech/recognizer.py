@@ -256,7 +256,10 @@ class Recognizer:
         if silence >= settings.speculate_ms * PER_MS:
             # Once for every time the speech seems to have ended.
             return utterance.decoded < utterance.speech_end + TAIL
-        if behind_ns > settings.patience_ms * NS_PER_MS:
+        # A partial begun in what may be the end would keep that last decoding waiting.
+        if silence >= 0.5 * settings.speculate_ms * PER_MS or behind_ns > (
+            settings.patience_ms * NS_PER_MS
+        ):
             return False
         urgent = self._interrupts(utterance.readings[:1]) and not utterance.stable
         # In long talk decoding takes longer, and there is less haste.
