@@ -119,11 +119,16 @@ SlotKind = Literal["deictic", "anaphor", "named", "value"]
 ``left`` is a plain value."""
 
 
+Relation = Literal["in", "on", "next_to", "left_of", "right_of", "behind", "in_front_of"]
+"""Where something is relative to an object; whose left and front is meant, fusion decides."""
+
+
 class Slot(msgspec.Struct, frozen=True, array_like=True):
     """One filled slot of a parsed sentence.
 
     Attributes:
-        name: ``object``, ``destination`` or ``side``.
+        name: ``object``, ``destination``, ``side``; ``reference`` (what the object stands next to),
+            ``relation`` (one that is a plain value), ``name`` and ``colour`` (of what is taught).
         text: The words as said, without article (``red cup``, ``that one``, ``there``).
         kind: What resolves it.
         noun: Canonical object name (``cup``), if one was said (``that cup`` is deictic with one).
@@ -142,7 +147,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
     kind: SlotKind
     noun: str | None = None
     colour: str | None = None
-    relation: Literal["in", "on", "next_to"] | None = None
+    relation: Relation | None = None
     word_indices: tuple[int, ...] = ()
     start_ns: int = 0
     end_ns: int = 0
@@ -308,6 +313,9 @@ class SceneObject(msgspec.Struct, frozen=True, array_like=True):
         radius_m: Half of its horizontal extent.
         confidence: Probability that there is an object.
         last_seen_ns: Capture time of the last frame it was seen in.
+        embedding: What it looks like: float16 little-endian, a vector of length 1, as names are
+            told by; empty when unknown.
+        height_m: Its height above the work plane; 0 when unknown.
     """
 
     object_id: str
@@ -319,6 +327,8 @@ class SceneObject(msgspec.Struct, frozen=True, array_like=True):
     radius_m: float
     confidence: float
     last_seen_ns: int
+    embedding: bytes = b""
+    height_m: float = 0.0
 
     def label(self) -> str:
         """What a person would call it: colour and name where they are known."""
@@ -331,6 +341,20 @@ class Scene(Message, frozen=True, array_like=True, tag=True):
     """All objects known at the capture time of one frame."""
 
     objects: tuple[SceneObject, ...]
+
+
+class Teach(Message, frozen=True, array_like=True, tag=True):
+    """Somebody says what an object of the scene is called ("this is a cup").
+
+    Attributes:
+        name: Noun phrase as said, lower case, without article.
+        object_id: Which object, as in the scene.
+        colour: Colour word, if one was said.
+    """
+
+    name: str
+    object_id: str
+    colour: str | None = None
 
 
 # --- decisions ----------------------------------------------------------------------------------
@@ -346,14 +370,26 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Referent(msgspec.Struct, frozen=True, array_like=True):
-    """What a slot was resolved to: an object, or a place on the work plane."""
+    """What a slot was resolved to: an object, or a place on the work plane.
+
+    Attributes:
+        kind: What it is.
+        label: What a person would call it.
+        probability: Its posterior.
+        object_id: Which object, as in the scene.
+        position_base_m: Where the object or the place is.
+        relation: For destinations: where relative to the object.
+        place_base_m: For destinations relative to an object: the free spot, on the surface there,
+            that what is put down comes to stand on.
+    """
 
     kind: Literal["object", "place", "robot", "person"]
     label: str
     probability: float
     object_id: str | None = None
     position_base_m: Vec3 | None = None
-    relation: Literal["in", "on", "next_to"] | None = None
+    relation: Relation | None = None
+    place_base_m: Vec3 | None = None
 
 
 class PointedAt(msgspec.Struct, frozen=True, array_like=True):
@@ -418,22 +454,36 @@ class Resolution(Message, frozen=True, array_like=True, tag=True):
 
     Attributes:
         outcome: ``act`` (a command went out), ``stop``, ``clarify`` (a question is asked),
-            ``reject`` (nothing is done).
+            ``answer`` (something is said and nothing moves), ``reject`` (nothing is done).
         intent: What was understood, if anything.
         command: The command, for ``act``.
         question: What to ask, for ``clarify``.
         reason: Why not, for ``clarify`` and ``reject``.
         evidence: What it rests on.
         marks: Trace so far.
+        answer: What to say, for ``answer``; also that something could not be learnt.
     """
 
-    outcome: Literal["act", "stop", "clarify", "reject"]
+    outcome: Literal["act", "stop", "clarify", "answer", "reject"]
     intent: str | None
     command: Command | None
     question: str
     reason: str
     evidence: Evidence
     marks: tuple[Mark, ...] = ()
+    answer: str = ""
+
+
+class Speaking(Message, frozen=True, array_like=True, tag=True):
+    """The robot's own voice begins or ends: what is heard in between may be itself.
+
+    Attributes:
+        text: What it says.
+        on: Whether it begins; ``header.stamp_ns`` is when.
+    """
+
+    text: str
+    on: bool
 
 
 class Stop(Message, frozen=True, array_like=True, tag=True):

@@ -61,7 +61,7 @@ class Outcome:
     @property
     def settled(self) -> bool:
         """Whether nothing more is to come."""
-        if self.resolution.outcome in ("clarify", "reject"):
+        if self.resolution.outcome in ("clarify", "answer", "reject"):
             return True
         return any(f.state in _FINAL_STATES for f in self.feedback)
 
@@ -230,7 +230,7 @@ def _problems(
     for index in range(max(len(expected), len(taken))):
         if index >= len(taken):
             decided = "; ".join(
-                f"{o.resolution.outcome}: {o.resolution.question or o.resolution.reason}"
+                f"{o.resolution.outcome}: {_said(o.resolution)}"
                 for o in outcomes
                 if o.received is None
             )
@@ -244,6 +244,10 @@ def _problems(
         if received is not None and received.state in ("refused", "failed"):
             problems.append(f"{received.intent} {received.state}: {received.detail}")
     return problems
+
+
+def _said(resolution: m.Resolution) -> str:
+    return resolution.question or resolution.answer or resolution.reason
 
 
 def latency_table(played: Sequence[PlayedEpisode]) -> dict[str, Summary]:

@@ -48,9 +48,11 @@ TYPED = Topic("typed", m.TypedCommand, 0.0, "all")
 TALK = Topic("talk", m.Talk, 0.0, "all")
 HANDS = Topic("hands", m.Hands, 30.0, "latest")
 POINTING = Topic("pointing", m.Pointing, 30.0, "all", depth=64)
-SCENE = Topic("scene", m.Scene, 5.0, "latest")
+SCENE = Topic("scene", m.Scene, 10.0, "latest")
+TEACH = Topic("teach", m.Teach, 0.0, "all", depth=8)
 COMMAND = Topic("command", m.Command, 0.0, "all", transport="command")
 RESOLUTION = Topic("resolution", m.Resolution, 0.0, "all")
+SPEAKING = Topic("speaking", m.Speaking, 0.0, "all")
 STOP = Topic("stop", m.Stop, 0.0, "all", transport="stop")
 FEEDBACK = Topic("feedback", m.Feedback, 0.0, "all")
 ROBOT_STATE = Topic("robot_state", m.RobotState, 20.0, "latest")
@@ -61,7 +63,7 @@ TELEMETRY = Topic("telemetry", m.Telemetry, 2.0, "latest", recorded=False)
 TOPICS: dict[str, Topic] = {
     t.name: t
     for t in (
-        AUDIO, FRAME, SPEECH, TYPED, TALK, HANDS, POINTING, SCENE, COMMAND, RESOLUTION, STOP,
-        FEEDBACK, ROBOT_STATE, PLAYBACK, HEARTBEAT, TELEMETRY,
+        AUDIO, FRAME, SPEECH, TYPED, TALK, HANDS, POINTING, SCENE, TEACH, COMMAND, RESOLUTION, STOP,
+        SPEAKING, FEEDBACK, ROBOT_STATE, PLAYBACK, HEARTBEAT, TELEMETRY,
     )
 }  # fmt: skip

@@ -20,9 +20,11 @@ from deixis.nodes.fusion.intents import RULES
 from deixis.nodes.fusion.params import FusionParams
 from deixis.nodes.fusion.referents import Resolved, SlotResult
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
-from deixis.runtime.messages import Parse, Referent
+from deixis.runtime.messages import Command, Header, Mark, Parse, Referent
 
 _LEAST_DOUBT = 1e-3
+_VALUES = ("side", "name", "colour")
+"""Slots whose words make another action of a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,12 @@ class Hypothesis:
 
     def action(self) -> tuple[object, ...]:
         """What would be done, apart from how sure it is; equal means the same action."""
-        side = self.parse.slot("side")
+        values = (self.parse.slot(name) for name in _VALUES)
         return (
             self.parse.intent,
             _target(self.resolved.object),
             _target(self.resolved.destination),
-            (side.value or side.text) if side else None,
+            tuple(slot.value or slot.text if slot else None for slot in values),
         )
 
 
@@ -85,13 +87,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do about an utterance."""
+    """What to do about an utterance; ``answer`` is there when there is nothing to describe."""
 
-    outcome: Literal["act", "clarify", "reject"]
+    outcome: Literal["act", "clarify", "answer", "reject"]
     hypothesis: Hypothesis
     probability: float
     question: str = ""
     reason: str = ""
+    answer: str = ""
 
 
 def decide(hypotheses: Sequence[Hypothesis], params: FusionParams, context: Context) -> Decision:
@@ -122,8 +125,14 @@ def decide(hypotheses: Sequence[Hypothesis], params: FusionParams, context: Cont
         )
         if result is not None
     ]
+    rule = RULES[best.parse.intent]
     for name, result in slots:
+        if rule.pointed and (result.pointed is None or result.problem is not None):
+            reason = (result.problem or "no_pointing").replace("_", " ")
+            return Decision("reject", best, probability, reason=f"other talk? {name}: {reason}")
         if result.problem is not None:
+            if rule.says and (answer := wording.nothing(result.problem, result, context.hand_seen)):
+                return Decision("answer", best, probability, answer=answer)
             question = wording.problem(result.problem, name, result, context.hand_seen)
             return clarify(question, f"{name}: {result.problem.replace('_', ' ')}")
         if (age_s := _expired_s(result.referent, params, context)) is not None:
@@ -146,6 +155,31 @@ def decide(hypotheses: Sequence[Hypothesis], params: FusionParams, context: Cont
     if probability >= params.reject_threshold:
         return clarify(f"Did you say “{best.parse.text}”?", "not sure enough")
     return Decision("reject", best, probability, reason="not sure enough")
+
+
+def command_of(
+    decision: Decision, header: Header, deadline_ns: int, marks: tuple[Mark, ...]
+) -> Command:
+    """What the robot is told to do.
+
+    Args:
+        decision: A decision to act.
+        header: Of the utterance.
+        deadline_ns: When it is too late.
+        marks: Trace so far.
+    """
+    parse, resolved = decision.hypothesis.parse, decision.hypothesis.resolved
+    side = parse.slot("side")
+    return Command(
+        header,
+        intent=parse.intent,
+        object=resolved.object.referent if resolved.object else None,
+        destination=resolved.destination.referent if resolved.destination else None,
+        side=(side.value or side.text) if side else None,
+        confidence=decision.probability,
+        deadline_ns=deadline_ns,
+        marks=marks,
+    )
 
 
 def _missing(hypothesis: Hypothesis) -> str | None:

@@ -25,6 +25,9 @@ class IntentRule:
         to_person: Without a destination, and for *here*, the person who speaks is meant.
         takes_held: Whether the object may be the one in the gripper.
         puts_down: Whether something is put down at the destination (so *there* may be a container).
+        says: What is done is to say something: no command goes to the robot.
+        pointed: Without a hand that points at the object nothing is done, and nothing is asked: it
+            was other talk.
     """
 
     object: Need = "none"
@@ -34,6 +37,8 @@ class IntentRule:
     to_person: bool = False
     takes_held: bool = True
     puts_down: bool = False
+    says: bool = False
+    pointed: bool = False
 
 
 _OBJECT = IntentRule(object="required", takes_held=False)
@@ -45,7 +50,8 @@ RULES: dict[str, IntentRule] = {
     "bring": IntentRule(object="required", destination="optional", to_person=True, puts_down=True),
     "go": IntentRule(destination="required", to_person=True),
     "look": IntentRule(object="optional", destination="optional", either=True),
-    "describe": IntentRule(object="required"),
+    "describe": IntentRule(object="required", says=True),
+    "teach": IntentRule(object="required", says=True, pointed=True),
     "open": _OBJECT,
     "close": _OBJECT,
     "switch_on": _OBJECT,

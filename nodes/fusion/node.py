@@ -4,49 +4,46 @@
 
 Every utterance gets exactly one resolution. Each stable, complete partial is resolved ahead of time
 (speculation), so that at the final only the decision is left; *stop* acts on the partial itself,
-and a raised palm stops with nothing said.
+and a raised palm stops with nothing said. Questions about the scene are answered in the resolution,
+and a name that is taught goes to the objects node.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from deixis.nodes.fusion.decision import Context, Decision, Hypothesis, decide
+from deixis.nodes.fusion.decision import Context, Decision, Hypothesis, command_of, decide
+from deixis.nodes.fusion.describe import describe, known
+from deixis.nodes.fusion.guards import OwnVoice, PalmWatch
 from deixis.nodes.fusion.history import RayHistory, SceneHistory
 from deixis.nodes.fusion.intents import RULES
+from deixis.nodes.fusion.lessons import Lesson, Lessons, colour_of, heard_as_written, name_of
 from deixis.nodes.fusion.params import FusionParams
-from deixis.nodes.fusion.referents import Memory, Resolved, SlotResult, Spoken
-from deixis.nodes.fusion.resolve import TOP_CANDIDATES, Resolver
+from deixis.nodes.fusion.referents import Memory, Spoken
+from deixis.nodes.fusion.reports import Reporter, evidence_of, utterance_of
+from deixis.nodes.fusion.resolve import Resolver
+from deixis.nodes.fusion.speculation import Speculator
 from deixis.runtime import topics, trace
 from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.config import nearest
 from deixis.runtime.errors import ConfigError
 from deixis.runtime.messages import (
-    Candidate,
-    Command,
-    Evidence,
     Hands,
-    Mark,
     Parse,
     Playback,
     Pointing,
-    Resolution,
     RobotState,
     Scene,
+    Speaking,
     SpeechEvent,
-    Stop,
+    Teach,
 )
 from deixis.runtime.node import Node, NodeContext
 from deixis.runtime.topics import Topic
 
 _MAX_READINGS = 3
-_MAX_UTTERANCES = 256
-_MAX_SPECULATIONS = 16
 _HAND_SEEN_NS = NS_PER_S
-_PALM_DOWN_NS = NS_PER_S // 2
-"""A palm that was not seen raised for this long has been taken down; the next one stops again."""
 
 
 class FusionNode(Node[FusionParams]):
@@ -63,13 +60,15 @@ class FusionNode(Node[FusionParams]):
         "scene": topics.SCENE,
         "robot_state": topics.ROBOT_STATE,
         "hands": topics.HANDS,
+        "speaking": topics.SPEAKING,
         "playback": topics.PLAYBACK,
     }
-    optional = frozenset({"hands", "robot_state", "playback"})
+    optional = frozenset({"hands", "robot_state", "speaking", "playback"})
     outputs: ClassVar[Mapping[str, Topic]] = {
         "command": topics.COMMAND,
         "stop": topics.STOP,
         "resolution": topics.RESOLUTION,
+        "teach": topics.TEACH,
     }
     Params = FusionParams
     priority = ("speech",)
@@ -83,12 +82,12 @@ class FusionNode(Node[FusionParams]):
             SceneHistory(int(params.scene_history_s * NS_PER_S)),
         )
         self._resolver = Resolver(params)
-        self._closed: OrderedDict[str, None] = OrderedDict()
-        self._speculations: OrderedDict[Hashable, Resolved] = OrderedDict()
-        self._last_seen_ns: dict[str, int] = {}
+        self._reporter = Reporter(self)
+        self._speculator = Speculator(self._resolver, self._memory)
         self._hand_seen_ns: int | None = None
-        self._palm_seen_ns: int | None = None
-        self._palm_stop_ns: int | None = None
+        self._palm = PalmWatch()
+        self._voice = OwnVoice()
+        self._lessons = Lessons()
         self.speculation_hits = 0
         self.speculation_misses = 0
 
@@ -109,21 +108,29 @@ class FusionNode(Node[FusionParams]):
         """Remember a ray."""
         self._memory.rays.add(pointing)
         self._hand_seen_ns = pointing.header.stamp_ns
+        if pointing.eye_base_m is not None:
+            self._memory.see_eye(pointing.eye_base_m, pointing.header.stamp_ns)
 
     def on_hands(self, hands: Hands) -> None:
         """Remember that a hand was in view; a raised palm stops the robot."""
         if hands.hands:
             self._hand_seen_ns = hands.header.stamp_ns
         raised = [h.palm_raised_ns for h in hands.hands if h.palm_raised_ns is not None]
-        if raised and self.params.palm_stop:
-            self._on_palm(min(raised), hands.header.stamp_ns)
+        stamp_ns = hands.header.stamp_ns
+        if raised and self.params.palm_stop and self._palm.raised(stamp_ns):
+            self._reporter.palm_stop(min(raised), stamp_ns)
 
     def on_scene(self, scene: Scene) -> None:
-        """Remember a scene."""
-        self._memory.scenes.add(scene)
-        for thing in scene.objects:
-            seen_ns = max(self._last_seen_ns.get(thing.object_id, 0), thing.last_seen_ns)
-            self._last_seen_ns[thing.object_id] = seen_ns
+        """Remember a scene; it may show that a name was learnt."""
+        self._memory.see(scene)
+        for lesson in self._lessons.learnt(scene):
+            self._reporter.report(
+                lesson.event,
+                "answer",
+                lesson.parse,
+                lesson.evidence,
+                answer=f"Learnt: {lesson.noun}.",
+            )
 
     def on_robot_state(self, state: RobotState) -> None:
         """Remember what the robot holds."""
@@ -133,93 +140,80 @@ class FusionNode(Node[FusionParams]):
         """Forget everything when a new scene begins."""
         if not playback.reset:
             return
-        self._memory.rays.clear()
-        self._memory.scenes.clear()
-        self._memory.robot = None
-        self._memory.spoken = None
-        self._speculations.clear()
-        self._last_seen_ns.clear()
+        self._memory.forget()
+        self._speculator.clear()
+        self._lessons.clear()
         self._hand_seen_ns = None
-        self._palm_seen_ns = self._palm_stop_ns = None
+        self._palm, self._voice = PalmWatch(), OwnVoice()
+
+    def on_speaking(self, speaking: Speaking) -> None:
+        """Remember when the robot itself speaks."""
+        self._voice.hear(speaking)
+
+    def next_tick_ns(self) -> int | None:
+        """When the next lesson is overdue."""
+        return self._lessons.deadline_ns
+
+    def on_tick(self) -> None:
+        """Report the lessons that were not learnt."""
+        for lesson in self._lessons.overdue(self.clock.now_ns()):
+            self._reporter.report(
+                lesson.event,
+                "reject",
+                lesson.parse,
+                lesson.evidence,
+                reason=f"not learnt: the scene does not call it {lesson.teach.name!r}",
+                answer=f"I could not learn {lesson.noun}.",
+            )
 
     def on_speech(self, event: SpeechEvent) -> None:
         """Speculate on partials, stop at once, decide at the final."""
-        utterance = event.header.command_id or f"utterance-{event.header.stamp_ns}"
-        if utterance in self._closed or event.kind == "start":
+        self._forget_people()
+        if self._reporter.closed(event) or event.kind == "start":
             return
         if event.kind == "rejected":
-            self._resolve_empty(event, utterance, event.reason or "not a command")
+            self._reporter.refuse(event, event.reason or "not a command")
             return
         readings = [p for p in event.parses if p.intent in RULES][:_MAX_READINGS]
         if event.kind == "partial":
             if event.stable and readings and readings[0].complete:
-                self._on_stable(event, utterance, readings)
+                self._on_stable(event, readings)
             return
         if not readings and event.parses:
             reason = f"no robot action is known for the intent {event.parses[0].intent!r}"
-            self._resolve_empty(event, utterance, reason)
+            self._reporter.refuse(event, reason)
         elif not readings:
-            self._resolve_empty(event, utterance, "nothing in the domain fits what was said")
+            self._reporter.refuse(event, "nothing in the domain fits what was said")
         elif readings[0].intent not in self._intents:
             reason = f"the intent {readings[0].intent!r} is not enabled here"
-            self._resolve_empty(event, utterance, reason, readings[0])
+            self._reporter.refuse(event, reason, readings[0])
         elif readings[0].intent == "stop":
-            self._stop(event, utterance, readings[0])
-        elif self._overruled(event):
-            self._resolve_empty(event, utterance, "a palm was raised to stop", readings[0])
+            self._reporter.stop(event, readings[0])
+        elif self._palm.overrules(event):
+            self._reporter.refuse(event, "a palm was raised to stop", readings[0])
+        elif self._voice.overlaps(event):
+            reason = "the robot itself was speaking"
+            self._reporter.refuse(event, reason, readings[0])
         else:
-            self._decide(event, utterance, [p for p in readings if p.intent in self._intents])
+            self._decide(event, [p for p in readings if p.intent in self._intents])
 
-    def _on_stable(self, event: SpeechEvent, utterance: str, readings: list[Parse]) -> None:
+    def _on_stable(self, event: SpeechEvent, readings: list[Parse]) -> None:
         best = readings[0]
         if best.intent != "stop":
             for parse in _that_may_end(readings):
-                self._resolved(parse, event)
+                self._speculator.resolve(parse, event.words)
         elif best.confidence >= self.params.stop_confidence:
-            self._stop(event, utterance, best)
+            self._reporter.stop(event, best)
 
-    def _stop(self, event: SpeechEvent, utterance: str, parse: Parse) -> None:
-        marks = trace.with_mark(event.marks, trace.RESOLVED, self.clock.now_ns())
-        header = self.header(event.header.stamp_ns, utterance)
-        self.publish("stop", Stop(header, reason=f"said “{event.text or parse.text}”", marks=marks))
-        self._publish_resolution(event, utterance, "stop", "stop", evidence=_evidence(event, parse))
-
-    def _on_palm(self, raised_ns: int, stamp_ns: int) -> None:
-        """Stop once for each time a palm is raised, however long it stays up."""
-        seen_ns, self._palm_seen_ns = self._palm_seen_ns, stamp_ns
-        if seen_ns is not None and stamp_ns - seen_ns < _PALM_DOWN_NS:
+    def _decide(self, event: SpeechEvent, readings: Sequence[Parse]) -> None:
+        may_be = [p for p in _that_may_end(readings) if self._may_be_meant(p, event)]
+        if not may_be:
+            reason = "other talk? The name was not heard as it is written"
+            self._reporter.refuse(event, reason, readings[0])
             return
-        self._palm_stop_ns = stamp_ns
-        mark = Mark(trace.PALM_RAISED, raised_ns)
-        marks = trace.with_mark((mark,), trace.RESOLVED, self.clock.now_ns())
-        header = self.header(stamp_ns, f"palm-{raised_ns}")
-        self.publish("stop", Stop(header, reason="raised palm", marks=marks))
-        resolution = Resolution(
-            header,
-            outcome="stop",
-            intent="stop",
-            command=None,
-            question="",
-            reason="raised palm",
-            evidence=Evidence(text="", words=(), parse_confidence=0.0),
-            marks=marks,
-        )
-        self.publish("resolution", resolution)
-
-    def _overruled(self, event: SpeechEvent) -> bool:
-        """Whether a palm was raised since the utterance began."""
-        if self._palm_stop_ns is None:
-            return False
-        began = next((m.time_ns for m in event.marks if m.name == trace.SPEECH_START), None)
-        if began is None:
-            began = event.words[0].start_ns if event.words else event.header.stamp_ns
-        return began < self._palm_stop_ns
-
-    def _decide(self, event: SpeechEvent, utterance: str, readings: Sequence[Parse]) -> None:
-        self._forget_spoken()
         hypotheses = []
-        for i, parse in enumerate(_that_may_end(readings)):
-            resolved, reused = self._resolved(parse, event)
+        for i, parse in enumerate(may_be):
+            resolved, reused = self._speculator.resolve(parse, event.words)
             hypotheses.append(Hypothesis(parse, resolved))
             if i == 0:
                 self.speculation_hits += reused
@@ -227,103 +221,73 @@ class FusionNode(Node[FusionParams]):
         now_ns = self.clock.now_ns()
         context = Context(
             now_ns,
-            self._last_seen_ns,
+            {i: thing.last_seen_ns for i, thing in self._memory.things.items()},
             self._memory.holding,
             self._hand_seen_ns is not None
             and event.speech_end_ns - self._hand_seen_ns < _HAND_SEEN_NS,
         )
         decision = decide(hypotheses, self.params, context)
-        evidence = _evidence(event, decision.hypothesis.parse, decision.hypothesis.resolved)
-        command = None
         if decision.outcome == "act":
-            command = self._command(event, utterance, decision, now_ns)
-            self.publish("command", command)
-            if command.object is not None and command.object.object_id is not None:
-                self._memory.spoken = Spoken(command.object, now_ns)
-        self._publish_resolution(
+            self._act(event, decision, now_ns)
+            return
+        self._reporter.report(
             event,
-            utterance,
             decision.outcome,
-            decision.hypothesis.parse.intent,
-            command=command,
+            decision.hypothesis.parse,
+            evidence_of(event, decision.hypothesis.parse, decision.hypothesis.resolved),
             question=decision.question,
             reason=decision.reason,
-            evidence=evidence,
+            answer=decision.answer,
         )
 
-    def _resolved(self, parse: Parse, event: SpeechEvent) -> tuple[Resolved, bool]:
-        """The parse's referents, and whether they had been worked out before."""
-        key = self._resolver.signature(parse, event.words, self._memory)
-        known = self._speculations.get(key)
-        if known is not None:
-            return known, True
-        resolved = self._resolver.resolve(parse, event.words, self._memory)
-        self._speculations[key] = resolved
-        while len(self._speculations) > _MAX_SPECULATIONS:
-            self._speculations.popitem(last=False)
-        return resolved, False
+    def _may_be_meant(self, parse: Parse, event: SpeechEvent) -> bool:
+        """Whether a reading is no other talk that a name was read into."""
+        if parse.intent != "teach":
+            return True
+        sure = parse.confidence >= self.params.teach_confidence
+        return sure and heard_as_written(parse, event.words)
 
-    def _forget_spoken(self) -> None:
-        spoken = self._memory.spoken
-        if spoken and self.clock.now_ns() - spoken.time_ns > self.params.last_spoken_s * NS_PER_S:
-            self._memory.spoken = None
-
-    def _command(
-        self, event: SpeechEvent, utterance: str, decision: Decision, now_ns: int
-    ) -> Command:
+    def _act(self, event: SpeechEvent, decision: Decision, now_ns: int) -> None:
+        """Send the command, or answer where that is what is to be done."""
         parse, resolved = decision.hypothesis.parse, decision.hypothesis.resolved
-        side = parse.slot("side")
-        return Command(
-            self.header(event.header.stamp_ns, utterance),
-            intent=parse.intent,
-            object=resolved.object.referent if resolved.object else None,
-            destination=resolved.destination.referent if resolved.destination else None,
-            side=(side.value or side.text) if side else None,
-            confidence=decision.probability,
-            deadline_ns=now_ns + int(self.params.command_ttl_ms * NS_PER_MS),
-            marks=trace.with_mark(event.marks, trace.RESOLVED, now_ns),
-        )
+        evidence = evidence_of(event, parse, resolved)
+        header = self.header(event.header.stamp_ns, utterance_of(event))
+        thing = resolved.object.referent if resolved.object else None
+        if thing is not None and thing.object_id is not None:
+            self._memory.spoken = Spoken(thing, now_ns)
+        if not RULES[parse.intent].says:
+            marks = trace.with_mark(event.marks, trace.RESOLVED, now_ns)
+            deadline_ns = now_ns + int(self.params.command_ttl_ms * NS_PER_MS)
+            command = command_of(decision, header, deadline_ns, marks)
+            self.publish("command", command)
+            self._reporter.report(event, "act", parse, evidence, command=command)
+            return
+        seen = self._memory.things.get(thing.object_id or "") if thing else None
+        if seen is None:
+            self._reporter.refuse(event, "it was never in view", parse)
+        elif parse.intent == "teach":
+            teach = Teach(header, name_of(parse), seen.object_id, colour_of(parse))
+            self.publish("teach", teach)
+            if known(seen.names) == teach.name:
+                answer = f"I know it as {teach.name}; I take another look at it."
+                self._reporter.report(event, "answer", parse, evidence, answer=answer)
+                return
+            deadline_ns = now_ns + int(self.params.teach_wait_ms * NS_PER_MS)
+            self._lessons.begin(Lesson(teach, event, parse, evidence, deadline_ns))
+            self._reporter.close(event)
+        else:
+            scene, view = self._memory.scenes.newest, self._resolver.view(self._memory)
+            answer = describe(seen, scene.objects if scene else (), view, self.params)
+            self._reporter.report(event, "answer", parse, evidence, answer=answer)
 
-    def _resolve_empty(
-        self, event: SpeechEvent, utterance: str, reason: str, parse: Parse | None = None
-    ) -> None:
-        intent = parse.intent if parse else None
-        evidence = _evidence(event, parse)
-        self._publish_resolution(
-            event, utterance, "reject", intent, reason=reason, evidence=evidence
-        )
-
-    def _publish_resolution(
-        self,
-        event: SpeechEvent,
-        utterance: str,
-        outcome: Literal["act", "stop", "clarify", "reject"],
-        intent: str | None,
-        *,
-        evidence: Evidence,
-        command: Command | None = None,
-        question: str = "",
-        reason: str = "",
-    ) -> None:
-        marks = (
-            command.marks
-            if command
-            else trace.with_mark(event.marks, trace.RESOLVED, self.clock.now_ns())
-        )
-        resolution = Resolution(
-            self.header(event.header.stamp_ns, utterance),
-            outcome=outcome,
-            intent=intent,
-            command=command,
-            question=question,
-            reason=reason,
-            evidence=evidence,
-            marks=marks,
-        )
-        self.publish("resolution", resolution)
-        self._closed[utterance] = None
-        while len(self._closed) > _MAX_UTTERANCES:
-            self._closed.popitem(last=False)
+    def _forget_people(self) -> None:
+        """What was spoken of, and where the speaker was, does not count for ever."""
+        memory, now_ns = self._memory, self.clock.now_ns()
+        spoken = memory.spoken
+        if spoken and now_ns - spoken.time_ns > self.params.last_spoken_s * NS_PER_S:
+            memory.spoken = None
+        if now_ns - memory.eye_seen_ns > self.params.speaker_s * NS_PER_S:
+            memory.eye_base_m = None
 
 
 def _that_may_end(readings: Sequence[Parse]) -> Sequence[Parse]:
@@ -332,20 +296,3 @@ def _that_may_end(readings: Sequence[Parse]) -> Sequence[Parse]:
     if complete and complete[0].confidence >= 0.5 * readings[0].confidence:
         return complete
     return readings
-
-
-def _evidence(
-    event: SpeechEvent, parse: Parse | None, resolved: Resolved | None = None
-) -> Evidence:
-    return Evidence(
-        text=event.text,
-        words=event.words,
-        parse_confidence=parse.confidence if parse else 0.0,
-        pointed_at=resolved.pointed_at if resolved else (),
-        object_candidates=_top(resolved.object if resolved else None),
-        destination_candidates=_top(resolved.destination if resolved else None),
-    )
-
-
-def _top(result: SlotResult | None) -> tuple[Candidate, ...]:
-    return result.candidates[:TOP_CANDIDATES] if result else ()

@@ -7,8 +7,11 @@ Angles are in degrees and times in milliseconds or seconds here, as people write
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from deixis.nodes.fusion.space import Area
 from deixis.runtime.messages import Vec3
 
 
@@ -38,6 +41,17 @@ class FusionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         command_ttl_ms: How long after the decision the robot may still receive the command.
         place_sigma_limit_m: A pointed-at place that is less certain than this is asked about.
         containers: Names of things that something can be put into.
+        supports: Names of things that something can be put onto.
+        workspace: Where on the table things may be put; as in the objects node.
+        clearance_m: Least distance between what is put down and what stands there.
+        beside_gaps_m: Distances between things that stand beside each other, the best first.
+        unseen_radius_m: Radius of a thing to be put down that was never seen.
+        sides_of: Whose left and front is meant: the speaker's where their eye was seen, else the
+            robot's; or always the robot's.
+        speaker_s: How long the speaker is taken to stay where their eye was last seen.
+        teach_confidence: Least confidence of the words that give a name; they must be heard as
+            they are written, too.
+        teach_wait_ms: How long a taught name may take to show in the scene.
         places: Points (base frame) that have a name; others are looked for among the objects.
     """
 
@@ -63,4 +77,13 @@ class FusionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     command_ttl_ms: float = 1500.0
     place_sigma_limit_m: float = 0.15
     containers: tuple[str, ...] = ("box", "bowl", "basket", "tray", "drawer")
+    supports: tuple[str, ...] = ("plate", "book", "shelf", "table")
+    workspace: Area = Area()
+    clearance_m: float = 0.01
+    beside_gaps_m: tuple[float, ...] = (0.03, 0.05, 0.08, 0.12)
+    unseen_radius_m: float = 0.04
+    sides_of: Literal["speaker", "robot"] = "speaker"
+    speaker_s: float = 60.0
+    teach_confidence: float = 0.9
+    teach_wait_ms: float = 1200.0
     places: dict[str, Vec3] = msgspec.field(default_factory=lambda: {"table": (0.45, 0.0, 0.0)})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deixis.runtime.messages import Pointing, Vec3
+from deixis.runtime.messages import PointedAt, Pointing, Slot, Vec3
 
 Array = NDArray[np.float64]
 
@@ -151,3 +151,20 @@ def hit_plane(
     cov = project @ (ray.origin_cov_m2 + length_m**2 * direction_cov) @ project.T
     sigma_m = float(np.sqrt(max(float(np.linalg.eigvalsh(cov[:2, :2])[-1]), 0.0)))
     return (float(point[0]), float(point[1]), height_m), sigma_m
+
+
+def pointed_at(slot: Slot, ray: Ray | None, personal_sigma_rad: float) -> PointedAt | None:
+    """A slot's ray as evidence: where the hand pointed when its word was said."""
+    if ray is None:
+        return None
+    hit = hit_plane(ray, personal_sigma_rad)
+    return PointedAt(
+        slot=slot.name,
+        word=slot.text,
+        word_ns=slot.start_ns,
+        origin_base_m=vec3(ray.origin_base_m),
+        direction_base=vec3(ray.direction_base),
+        hit_base_m=hit[0] if hit else None,
+        sigma_rad=ray.sigma_rad,
+        n_rays=ray.n_rays,
+    )

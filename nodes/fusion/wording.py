@@ -8,12 +8,13 @@ Sides are the robot's own: its left is +y of the base frame.
 from __future__ import annotations
 
 from deixis.nodes.fusion.referents import Problem, SlotResult
+from deixis.nodes.fusion.relations import words
 from deixis.runtime.messages import Candidate, Slot
 
 _VERBS = {
     "pick": "pick up", "place": "put", "bring": "bring", "go": "go", "look": "look at",
-    "describe": "describe", "open": "open", "close": "close", "switch_on": "switch on",
-    "switch_off": "switch off", "turn": "turn", "release": "let go of",
+    "describe": "describe", "teach": "learn", "open": "open", "close": "close",
+    "switch_on": "switch on", "switch_off": "switch off", "turn": "turn", "release": "let go of",
 }  # fmt: skip
 
 
@@ -46,8 +47,35 @@ def problem(kind: Problem, slot: str, result: SlotResult, hand_seen: bool) -> st
         return f"{which} (your finger does not point at the table)"
     if kind == "unclear_place":
         return f"{which} (I could not see precisely where you pointed)"
+    if kind == "no_room":
+        return f"{which} (there is no room {_at(result)})"
+    if kind == "out_of_area":
+        return f"{which} (that is where I may not put anything)"
     label = result.referent.label if result.referent else "something else"
+    if kind == "occupied":
+        return f"On the {label} or next to it?"
     return f"Do you mean the {label}? (you pointed at it, but said {what})"
+
+
+def nothing(kind: Problem, result: SlotResult, hand_seen: bool) -> str | None:
+    """Says that there is nothing to describe; None where it is better to ask."""
+    if kind == "no_scene":
+        return "I see no objects."
+    if kind == "no_pointing" and not hand_seen:
+        return "I did not see you point at anything."
+    if kind == "no_pointing":
+        return "Your hand did not hold still on anything."
+    if kind == "none_of_them" and result.slot and (result.slot.noun or result.slot.colour):
+        return f"I see no {described(result.slot)}."
+    return "There is nothing where you pointed." if kind == "none_of_them" else None
+
+
+def _at(result: SlotResult) -> str:
+    """Where there is no room."""
+    referent = result.referent
+    if referent is None or referent.relation is None:
+        return "there"
+    return f"{words(referent.relation)} the {referent.label}"
 
 
 def described(slot: Slot | None) -> str:

@@ -14,8 +14,8 @@ import msgspec
 from deixis.runtime.messages import Command, Referent, Vec3
 
 INTENTS = (
-    "pick", "place", "bring", "go", "look", "describe", "open", "close", "switch_on", "switch_off",
-    "turn", "release", "follow", "pause", "resume", "cancel", "yes", "no",
+    "pick", "place", "bring", "go", "look", "open", "close", "switch_on", "switch_off", "turn",
+    "release", "follow", "pause", "resume", "cancel", "yes", "no",
 )  # fmt: skip
 _ARM = frozenset({"pick", "place", "bring", "open", "close", "switch_on", "switch_off"})
 _CARRY = frozenset({"place", "bring"})
@@ -48,9 +48,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if command.intent not in self.intents:
             return f"limit intents: this robot may not {command.intent!r}"
         for referent in (command.object, command.destination):
-            point = referent.position_base_m if referent else None
-            if point is not None and not all(math.isfinite(c) for c in point):
-                return "a position in the command is not a finite number"
+            for point in (referent.position_base_m, referent.place_base_m) if referent else ():
+                if point is not None and not all(math.isfinite(c) for c in point):
+                    return "a position in the command is not a finite number"
         target = command.object
         if command.intent in _ARM and not (target and holding and target.object_id == holding):
             reason = self._out_of_reach(target)
@@ -65,10 +65,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return None
 
     def _out_of_reach(self, referent: Referent | None) -> str | None:
-        if referent is None or referent.position_base_m is None:
+        # What is put beside an object must be within reach, the object itself need not be.
+        point = (referent.place_base_m or referent.position_base_m) if referent else None
+        if referent is None or point is None:
             return None
         low, high = self.reach_min_base_m, self.reach_max_base_m
-        for i, value in enumerate(referent.position_base_m):
+        for i, value in enumerate(point):
             if not low[i] <= value <= high[i]:
                 return (
                     f"limit reach: {referent.label} is at {'xyz'[i]}={value:.2f} m, "

@@ -26,7 +26,6 @@ _TURN_ACCELERATION = 3.0
 _DRIVE_ACCELERATION = 1.0
 _SIDES = {"left": math.pi / 2, "right": -math.pi / 2, "around": math.pi}
 _STATES = {"open": "open", "close": "closed", "switch_on": "on", "switch_off": "off"}
-_RELATIONS = {"in": "in", "on": "on", "next_to": "next to"}
 
 
 class SimulatedParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +41,6 @@ class SimulatedParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         approach_m: Height above an object from which it is approached.
         grasp_s: How long closing or opening the gripper takes.
         stand_off_m: How far the base stays away from objects and people.
-        next_to_m: Distance between the middles of things that stand next to each other.
     """
 
     home_base_m: Vec3 = (0.25, 0.0, 0.35)
@@ -54,7 +52,6 @@ class SimulatedParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     approach_m: float = 0.12
     grasp_s: float = 0.3
     stand_off_m: float = 0.4
-    next_to_m: float = 0.12
 
 
 class SimulatedRobot:
@@ -184,7 +181,7 @@ class SimulatedRobot:
                 self._world, lambda: angle, f"turns {command.side}", p.turn_speed_rad_s, 3.0
             )
             return [turn], lambda: f"turned {command.side}"
-        if intent in ("look", "describe"):
+        if intent == "look":
             return self._look(command)
         if intent in _STATES:
             return self._switch(self._thing(target), _STATES[intent])
@@ -296,12 +293,8 @@ class SimulatedRobot:
         target = command.object or command.destination
         if target is None:
             raise DeviceError("the command does not say at what to look")
-        where = target.position_base_m
-        place = f" at x={where[0]:.2f} y={where[1]:.2f}" if where else ""
         steps: list[Step] = [Do(f"looks at {target.label}", 0.4, lambda: None)]
-        if command.intent == "look":
-            return steps, lambda: f"looks at {target.label}"
-        return steps, lambda: f"that is the {target.label}{place}"
+        return steps, lambda: f"looks at {target.label}"
 
     def _switch(self, thing: Thing, state: str) -> tuple[list[Step], Callable[[], str]]:
         self._need_free_gripper()
@@ -331,27 +324,15 @@ class SimulatedRobot:
             return (x, y, max(z, 0.0) + thing.rest_height_m), f"at {destination.label}"
         base = self._thing(destination)
         relation = destination.relation or "next_to"
-        where = f"{_RELATIONS[relation]} the {base.label}"
+        where = f"{relation.replace('_', ' ')} the {base.label}"
         x, y, _ = base.position_world_m
+        spot, seen = destination.place_base_m, destination.position_base_m
+        if spot is not None and seen is not None:
+            # Relative to the object, which may have been moved where no camera sees it.
+            (px, py, pz), (sx, sy, _) = self._world.to_world(spot), self._world.to_world(seen)
+            return (x + px - sx, y + py - sy, pz + thing.rest_height_m), where
         if relation == "in":
             return (x, y, thing.rest_height_m), where
         if relation == "on":
             return (x, y, 2.0 * base.rest_height_m + thing.rest_height_m), where
-        return self._free_side(base, thing), where
-
-    def _free_side(self, base: Thing, thing: Thing) -> Vec3:
-        """The side of an object that is farthest from all others, nearer to the robot if alike."""
-        x, y, _ = base.position_world_m
-        others = [t.position_world_m for t in self._world.things.values() if t not in (base, thing)]
-        gap_m = self._params.next_to_m
-        sides = [
-            (x + gap_m * math.cos(k * math.pi / 4), y + gap_m * math.sin(k * math.pi / 4))
-            for k in range(8)
-        ]
-
-        def rank(side: tuple[float, float]) -> tuple[float, float]:
-            clear_m = min((math.dist(side, other[:2]) for other in others), default=1.0)
-            return -round(min(clear_m, 2.0 * gap_m), 2), math.dist(side, self._world.pose_world[:2])
-
-        best = min(sides, key=rank)
-        return best[0], best[1], thing.rest_height_m
+        raise DeviceError(f"the command does not say where {where}")

@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
             else "the daemon did not answer the command",
             hint="deixis status shows what each node receives",
         )
-    acted = [o for o in outcomes if o.resolution.outcome in ("act", "stop")]
+    acted = [o for o in outcomes if o.resolution.outcome in ("act", "stop", "answer")]
     refused = any(f.state in ("refused", "failed") for o in acted for f in o.feedback)
     return 0 if acted and not refused else 1
 

@@ -20,7 +20,9 @@ from deixis.runtime.metrics import Summary
 from deixis.runtime.replay import Outcome
 from deixis.runtime.trace import END_TO_END, STAGES
 
-_COLOURS = {"act": "green", "stop": "red", "clarify": "yellow", "reject": "bright_black"}
+_COLOURS = {
+    "act": "green", "stop": "red", "clarify": "yellow", "answer": "cyan", "reject": "bright_black",
+}  # fmt: skip
 
 
 def show_outcome(
@@ -96,6 +98,7 @@ def outcome_json(
         "destination_candidates": plain(evidence.destination_candidates),
         "action": command,
         "question": resolution.question,
+        "answer": resolution.answer,
         "reason": resolution.reason,
         "robot": {"state": last.state, "detail": last.detail} if last else None,
         "latency_ms": {k: round(v, 2) for k, v in outcome.stages(speech_end_ns).items()},
@@ -166,6 +169,8 @@ def _action(outcome: Outcome) -> str:
     command = resolution.command
     if resolution.outcome == "clarify":
         return f"none; it asks: {resolution.question}"
+    if resolution.outcome == "answer":
+        return f"none; it answers: {resolution.answer}"
     if resolution.outcome == "reject":
         return f"none: {resolution.reason}"
     parts = [resolution.intent or ""]
@@ -174,9 +179,11 @@ def _action(outcome: Outcome) -> str:
             parts.append(command.object.label)
         if command.destination:
             place = command.destination
-            at = place.position_base_m
-            where = f" ({at[0]:.2f}, {at[1]:.2f})" if at and place.kind == "place" else ""
-            parts.append(f"→ {place.relation or ''} {place.label}{where}".replace("  ", " "))
+            # Of an object that something is put beside, the spot beside it.
+            at = place.position_base_m if place.kind == "place" else place.place_base_m
+            where = f" ({at[0]:.2f}, {at[1]:.2f})" if at else ""
+            relation = (place.relation or "").replace("_", " ")
+            parts.append(f"→ {relation} {place.label}{where}".replace("  ", " "))
         if command.side:
             parts.append(command.side)
     states = [f.state for f in outcome.feedback]

@@ -60,3 +60,18 @@ def test_label_names_colour_and_noun():
     assert thing.label() == "red cup"
     assert msgspec.structs.replace(thing, names={}, colours={}).label() == "object"
     assert math.isclose(thing.names["cup"], 0.9)
+
+
+def test_referents_of_before_there_were_spots_are_read():
+    """A recording from before: six fields, and one of the three relations."""
+    old = msgspec.msgpack.encode(["object", "white bowl", 0.9, "bowl", [0.5, 0.0, 0.03], "next_to"])
+    referent = msgspec.msgpack.decode(old, type=m.Referent)
+    assert referent == m.Referent("object", "white bowl", 0.9, "bowl", (0.5, 0.0, 0.03), "next_to")
+    assert referent.place_base_m is None
+
+
+def test_resolutions_of_before_there_were_answers_are_read():
+    evidence = m.Evidence("what is that", (), 0.9)
+    new = m.Resolution(m.Header(1), "clarify", "describe", None, "Which one?", "", evidence)
+    fields = msgspec.msgpack.decode(m.encode(new))
+    assert m.decode(msgspec.msgpack.encode(fields[:-1]), m.Resolution) == new

@@ -34,9 +34,10 @@ def test_feedback_that_overtakes_its_resolution_is_kept():
     assert [f.state for f in collector.outcomes["a"].feedback] == ["accepted", "done"]
 
 
-def test_what_is_not_done_settles_at_once():
+@pytest.mark.parametrize("outcome", ["clarify", "answer", "reject"])
+def test_what_the_robot_does_not_do_settles_at_once(outcome):
     collector = OutcomeCollector()
-    collector.add(resolution("a", "reject"))
+    collector.add(resolution("a", outcome))
     assert collector.settled
 
 

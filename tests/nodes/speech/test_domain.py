@@ -61,7 +61,7 @@ def understood(domain: str | Grammar, text: str) -> tuple[str, dict[str, str]]:
 def test_the_shipped_domain_has_every_intent_of_the_table() -> None:
     domain = load_domain("tabletop")
     assert set(domain.intents) == {
-        "pick", "place", "bring", "go", "look", "describe", "open", "close", "switch_on",
+        "pick", "place", "bring", "go", "look", "describe", "teach", "open", "close", "switch_on",
         "switch_off", "turn", "release", "follow", "stop", "pause", "resume", "cancel", "yes", "no",
     }  # fmt: skip
     assert not domain.warnings
