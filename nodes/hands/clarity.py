@@ -37,7 +37,7 @@ def image_quality(pixels: Floats) -> float:
     """Quality in [0.01, 1] of a hand's crop, shape ``(1, 3, h, w)``, RGB in [0, 1]."""
     height, width = pixels.shape[2:]
     middle = pixels[0, :, height // 4 : -height // 4, width // 4 : -width // 4]
-    grey: Floats = middle.mean(axis=0)
+    grey: Floats = (middle[0] + middle[1] + middle[2]) * np.float32(1 / 3)
     return _ramp(sharpness(grey), *_SHARP) * _ramp(brightness(grey), *_BRIGHT)
 
 
@@ -53,19 +53,22 @@ def sharpness(grey: Floats) -> float:
     """
     # Noise of the camera is fine detail, too: a little smoothing keeps it from looking sharp.
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
-    second = np.stack([cv2.Sobel(smooth, cv2.CV_32F, dx, 2 - dx).ravel() for dx in (2, 1, 0)])
-    second -= second.mean(axis=1, keepdims=True)
+    second = [cv2.Sobel(smooth, cv2.CV_32F, dx, 2 - dx).ravel() for dx in (2, 1, 0)]
+    means = np.array([row.mean() for row in second])
+    covariance = np.array([[a @ b for a in second] for b in second]) / smooth.size
+    covariance -= np.outer(means, means)
     c, s = np.cos(_TURNS), np.sin(_TURNS)
     turned = np.stack([c * c, 2 * c * s, s * s], axis=1)
-    covariance = second @ second.T / second.shape[1]
     energies = np.sum(turned @ covariance * turned, axis=1)
     # 16: the gain of the derivatives' kernel.
-    return float(energies.min() / 16 / max(float(smooth.var()), 1e-4))
+    return float(energies.min() / 16 / max(float(cv2.meanStdDev(smooth)[1][0, 0]) ** 2, 1e-4))
 
 
 def brightness(grey: Floats) -> float:
     """Level in [0, 1] of the brighter parts (the 90th percentile) of a picture ``(h, w)``."""
-    return float(np.percentile(grey[::4, ::4], 90))
+    levels = grey[::4, ::4].ravel()
+    place = round(0.9 * (levels.size - 1))
+    return float(np.partition(levels, place)[place])
 
 
 def _ramp(value: float, low: float, high: float) -> float:

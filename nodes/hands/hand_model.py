@@ -8,10 +8,12 @@ towards the fingers (measured on rendered hands with known joints).
 Hand frame of a right hand: x from the wrist towards the middle knuckle, y towards the thumb, z out
 of the back; a left hand is its mirror image in y.
 
-    points = model_points(REST[None], right=True, hand_scale=1.0)   # (1, 8, 3)
+    points, slopes = model_points(REST, right=True, hand_scale=1.0)   # (8, 3), (8, 3, 5)
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,7 @@ _PALM = np.array(
     ]
 )
 _PHALANGES = np.array([0.405, 0.245, 0.2])
+_ADD_UP = np.tri(3)
 
 N_PARAMETERS = 11
 """Small rotation (3, radians), translation (3, metres, camera frame), flexion of the index knuckle,
@@ -56,32 +59,38 @@ def palm_points(right: bool, hand_scale: float) -> Array:
     return points
 
 
-def model_points(parameters: Array, right: bool, hand_scale: float) -> Array:
-    """The model's eight points in the hand frame.
+def model_points(parameters: Array, right: bool, hand_scale: float) -> tuple[Array, Array]:
+    """The model's eight points in the hand frame, and how the joints move them.
 
     Args:
-        parameters: ``(n, 11)``, n hands at once; rotation and translation are not applied.
+        parameters: Shape ``(11,)``; rotation and translation are not applied.
         right: A right hand.
         hand_scale: Size relative to the model.
 
     Returns:
-        Points in metres, shape ``(n, 8, 3)``.
+        Points in metres, shape ``(8, 3)``, and their derivatives by the last five parameters,
+        shape ``(8, 3, 5)``.
     """
     palm = palm_points(right, hand_scale)
-    bend = np.cumsum(parameters[:, [FLEXION, MIDDLE_FLEXION, END_FLEXION]], axis=1)
-    spread = parameters[:, SPREAD] if right else -parameters[:, SPREAD]
+    bend = _ADD_UP @ parameters[[FLEXION, MIDDLE_FLEXION, END_FLEXION]]
+    side = 1.0 if right else -1.0
+    cos_spread, sin_spread = math.cos(parameters[SPREAD]), side * math.sin(parameters[SPREAD])
+    length = _PHALANGES * (math.exp(parameters[LOG_LENGTH]) * PALM_LENGTH_M * hand_scale)
+    ahead, down = length * np.cos(bend), length * np.sin(bend)
     # All three phalanges lie in one plane, which the spread turns about the hand's z axis.
-    directions = np.stack(
-        [
-            np.cos(bend) * np.cos(spread)[:, None],
-            np.cos(bend) * np.sin(spread)[:, None],
-            -np.sin(bend),
-        ],
-        axis=2,
-    )
-    lengths = _PHALANGES * np.exp(parameters[:, LOG_LENGTH, None]) * (PALM_LENGTH_M * hand_scale)
-    finger = palm[KNUCKLE] + np.cumsum(directions * lengths[:, :, None], axis=1)
-    return np.concatenate([np.broadcast_to(palm, (len(parameters), *palm.shape)), finger], axis=1)
+    bones, bent, spread = np.zeros((3, 3, 3))
+    bones[:, 0], bones[:, 1], bones[:, 2] = ahead * cos_spread, ahead * sin_spread, -down
+    bent[:, 0], bent[:, 1], bent[:, 2] = -down * cos_spread, -down * sin_spread, -ahead
+    spread[:, 0], spread[:, 1] = -side * ahead * sin_spread, side * ahead * cos_spread
+    points, slopes = np.zeros((8, 3)), np.zeros((8, 3, 5))
+    points[:5], points[5:] = palm, palm[KNUCKLE] + _ADD_UP @ bones
+    slopes[5:, :, 0] = _ADD_UP @ bent
+    slopes[5:, :, 1] = _ADD_UP @ spread
+    # A joint moves what comes after it.
+    slopes[6:, :, 2] = slopes[6:, :, 0] - bent[0]
+    slopes[7, :, 3] = bent[2]
+    slopes[5:, :, 4] = points[5:] - palm[KNUCKLE]
+    return points, slopes
 
 
 def rotations(vectors: Array) -> Array:
@@ -93,3 +102,9 @@ def rotations(vectors: Array) -> Array:
     angle = angle[:, :, None]
     matrices: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
     return matrices
+
+
+def cross(a: Array, b: Array) -> Array:
+    """Cross product of two vectors ``(3,)``; numpy's, made for many, takes ten times as long."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])

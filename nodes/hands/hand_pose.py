@@ -12,12 +12,15 @@ by Levenberg and Marquardt's method; the inverse of its normal matrix is the cov
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from deixis.nodes.hands.hand_model import (
+    FLEXION,
     KNUCKLE,
     MODEL_LANDMARKS,
     N_PARAMETERS,
@@ -26,7 +29,6 @@ from deixis.nodes.hands.hand_model import (
     TIP,
     model_points,
     palm_points,
-    rotations,
 )
 
 Array = NDArray[np.float64]
@@ -43,10 +45,17 @@ DEPTH_BIAS_M = np.array([0.016, 0.002, 0.0025, -0.002, -0.002])
 wrist most of all, on rendered hands and on flat real ones."""
 
 _MAX_STEPS = 8
-_STEP = 1e-6
 _MAX_DAMPING = 1e3
 _ENOUGH = 1e-3
 _FIRST_DISTANCE_M = 0.7
+_LIKELY_COST = 15.0
+"""About the most that is to be expected: a worse fit from where the hand was is tried anew."""
+
+_XYZ = np.arange(3)
+_DIAGONAL = np.diag_indices(N_PARAMETERS)
+_FROM_KNUCKLES = np.eye(5) - np.array([0.0, 0.25, 0.25, 0.25, 0.25])
+"""Takes depths of the palm's points to those relative to the knuckles' mean."""
+_BY_JOINTS = np.eye(N_PARAMETERS)[FLEXION:] / _SIGMA_JOINTS[:, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,9 @@ class HandPose:
         tip_cov_m2: Covariance of the tip, ``(3, 3)``; without that of the hand's size.
         direction_cov_rad2: Covariance of the direction in its tangent plane, ``(3, 3)``.
         cost: Sum of squared residuals in standard deviations.
+        parameters: Of the model, ``(11,)``, the small rotation being zero.
+        rotation: From the hand frame to the camera frame, ``(3, 3)``.
+        right: A right hand.
     """
 
     points_cam: Array
@@ -68,6 +80,33 @@ class HandPose:
     tip_cov_m2: Array
     direction_cov_rad2: Array
     cost: float
+    parameters: Array
+    rotation: Array
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The model at some parameters (see :class:`HandPose`).
+
+    Attributes:
+        residuals: In standard deviations, ``(26,)``.
+        jacobian: Their derivatives, ``(26, 11)``.
+        points: The model's points, camera frame, ``(8, 3)``.
+        slopes: Their derivatives, ``(8, 3, 11)``.
+    """
+
+    parameters: Array
+    rotation: Array
+    residuals: Array
+    jacobian: Array
+    points: Array
+    slopes: Array
+
+    @property
+    def cost(self) -> float:
+        """Sum of the squared residuals."""
+        return float(self.residuals @ self.residuals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +120,55 @@ class _Observation:
     right: bool
     hand_scale: float
 
-    def residuals(self, parameters: Array, rotation: Array) -> tuple[Array, Array]:
-        """Residuals ``(n, m)`` in standard deviations and points in the camera frame."""
-        turned = rotations(parameters[:, :3]) @ rotation
-        model = model_points(parameters, self.right, self.hand_scale)
-        points = model @ turned.transpose(0, 2, 1) + parameters[:, None, 3:6]
-        image = (points[:, :, :2] / points[:, :, 2:] - self.points) / self.sigma
-        depth = points[:, : len(PALM_LANDMARKS)] @ self.sight
-        depth = depth - depth[:, 1:].mean(axis=1, keepdims=True) - self.depth_m
-        prior = (parameters - REST)[:, 6:] / _SIGMA_JOINTS
-        rows = [image.reshape(len(parameters), -1), depth / _SIGMA_DEPTH_M, prior]
-        return np.concatenate(rows, axis=1), points
-
-    def linearised(self, parameters: Array, rotation: Array) -> tuple[Array, Array, Array]:
-        """Residuals, their Jacobian, and the points at and beside ``parameters`` (12, 8, 3)."""
-        beside = np.vstack([parameters, parameters + _STEP * np.eye(N_PARAMETERS)])
-        residuals, points = self.residuals(beside, rotation)
-        return residuals[0], (residuals[1:] - residuals[0]).T / _STEP, points
+    def linearised(self, parameters: Array, rotation: Array) -> _Fit:
+        """Residuals in standard deviations, points in the camera frame, and their derivatives."""
+        model, joints = model_points(parameters, self.right, self.hand_scale)
+        turned = model @ rotation.T
+        points = turned + parameters[3:6]
+        slopes = np.zeros((len(points), 3, N_PARAMETERS))
+        # A small turn w moves a point p by w x p.
+        x, y, z = turned.T
+        slopes[:, 1, 0], slopes[:, 2, 0] = -z, y
+        slopes[:, 0, 1], slopes[:, 2, 1] = z, -x
+        slopes[:, 0, 2], slopes[:, 1, 2] = -y, x
+        slopes[:, _XYZ, 3 + _XYZ] = 1.0
+        slopes[:, :, FLEXION:] = rotation @ joints
+        image = points[:, :2] / points[:, 2:]
+        by_image = slopes[:, :2] - image[:, :, None] * slopes[:, 2:]
+        unit = self.sigma * points[:, 2:]
+        n = len(PALM_LANDMARKS)
+        depth = _FROM_KNUCKLES @ (points[:n] @ self.sight)
+        by_depth = _FROM_KNUCKLES @ (self.sight @ slopes[:n])
+        return _Fit(
+            parameters=parameters,
+            rotation=rotation,
+            residuals=np.concatenate(
+                [
+                    ((image - self.points) / self.sigma).ravel(),
+                    (depth - self.depth_m) / _SIGMA_DEPTH_M,
+                    (parameters - REST)[FLEXION:] / _SIGMA_JOINTS,
+                ]
+            ),
+            jacobian=np.concatenate(
+                [
+                    (by_image / unit[:, :, None]).reshape(-1, N_PARAMETERS),
+                    by_depth / _SIGMA_DEPTH_M[:, None],
+                    _BY_JOINTS,
+                ]
+            ),
+            points=points,
+            slopes=slopes,
+        )
 
 
 def fit_hand(
-    points: Array, world_m: Array, *, side: float, right: bool, hand_scale: float = 1.0
+    points: Array,
+    world_m: Array,
+    *,
+    side: float,
+    right: bool,
+    hand_scale: float = 1.0,
+    before: HandPose | None = None,
 ) -> HandPose | None:
     """Fit the hand model to one hand.
 
@@ -111,6 +178,7 @@ def fit_hand(
         side: Side of the landmark crop on the plane z = 1: the unit of the image error.
         right: A right hand.
         hand_scale: Size of the hand relative to the model.
+        before: The same hand's pose in the frame before: a good place to start.
 
     Returns:
         The pose, or None if the points fit no hand in front of the camera.
@@ -128,37 +196,42 @@ def fit_hand(
         right=right,
         hand_scale=hand_scale,
     )
-    parameters = REST.copy()
     try:
-        rotation, parameters[3:6] = _first_guess(
-            points[palm], depth, palm_points(right, hand_scale)
-        )
-        parameters, rotation = _minimise(seen, parameters, rotation)
-        residuals, jacobian, around = seen.linearised(parameters, rotation)
-        covariance = np.linalg.inv(jacobian.T @ jacobian)
+        fit = None
+        if before is not None and before.right == right:
+            fit = _minimise(seen, before.parameters, before.rotation)
+        if fit is None or not fit.cost <= _LIKELY_COST:
+            first = _first_guess(points[palm], depth, palm_points(right, hand_scale))
+            anew = _minimise(seen, *first)
+            fit = anew if fit is None or anew.cost < fit.cost else fit
+        covariance = np.linalg.inv(fit.jacobian.T @ fit.jacobian)
     except np.linalg.LinAlgError:
         return None
-    cost = float(residuals @ residuals)
     # A hand that the model does not explain is less certain than the model believes.
-    covariance *= max(1.0, cost / (len(residuals) - N_PARAMETERS))
-    if not np.isfinite(cost) or around[0, :, 2].min() <= 0:
+    covariance *= max(1.0, fit.cost / (len(fit.residuals) - N_PARAMETERS))
+    if not math.isfinite(fit.cost) or fit.points[:, 2].min() <= 0:
         return None
-    directions = around[:, TIP] - around[:, KNUCKLE]
-    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    turns = (directions[1:] - directions[0]).T / _STEP
-    moves = (around[1:, TIP] - around[0, TIP]).T / _STEP
+    finger = fit.points[TIP] - fit.points[KNUCKLE]
+    length = float(np.linalg.norm(finger))
+    direction = finger / length
+    turns = (fit.slopes[TIP] - fit.slopes[KNUCKLE]) / length
+    turns = turns - np.outer(direction, direction @ turns)
+    moves = fit.slopes[TIP]
     return HandPose(
-        points_cam=around[0],
-        tip_cam=around[0, TIP],
-        direction_cam=directions[0],
+        points_cam=fit.points,
+        tip_cam=fit.points[TIP],
+        direction_cam=direction,
         tip_cov_m2=moves @ covariance @ moves.T,
         direction_cov_rad2=turns @ covariance @ turns.T,
-        cost=cost,
+        cost=fit.cost,
+        parameters=fit.parameters,
+        rotation=fit.rotation,
+        right=right,
     )
 
 
 def _first_guess(points: Array, depth_m: Array, palm: Array) -> tuple[Array, Array]:
-    """Rotation and translation that lay the palm onto its points lifted to their depths."""
+    """Parameters and rotation that lay the palm onto its points lifted to their depths."""
     centred = palm - palm.mean(axis=0)
     rays = np.column_stack([points, np.ones(len(points))])
     distance = _FIRST_DISTANCE_M
@@ -170,29 +243,33 @@ def _first_guess(points: Array, depth_m: Array, palm: Array) -> tuple[Array, Arr
     u, _, vt = np.linalg.svd(centred.T @ (lifted - lifted.mean(axis=0)))
     flip = np.diag([1.0, 1.0, np.linalg.det(vt.T @ u.T)])
     rotation = vt.T @ flip @ u.T
-    return rotation, lifted.mean(axis=0) - rotation @ palm.mean(axis=0)
+    parameters = REST.copy()
+    parameters[3:6] = lifted.mean(axis=0) - rotation @ palm.mean(axis=0)
+    return parameters, rotation
 
 
-def _minimise(seen: _Observation, parameters: Array, rotation: Array) -> tuple[Array, Array]:
+def _minimise(seen: _Observation, parameters: Array, rotation: Array) -> _Fit:
     """Levenberg and Marquardt's method; the rotation is updated on its group."""
     damping = 1e-3
+    fit = seen.linearised(parameters, rotation)
     for _ in range(_MAX_STEPS):
-        residuals, jacobian, _ = seen.linearised(parameters, rotation)
-        cost = residuals @ residuals
-        normal, gradient = jacobian.T @ jacobian, jacobian.T @ residuals
+        normal = fit.jacobian.T @ fit.jacobian
+        gradient = fit.jacobian.T @ fit.residuals
         while damping < _MAX_DAMPING:
-            damped = normal + damping * np.diag(np.diag(normal))
+            damped = normal.copy()
+            damped[_DIAGONAL] *= 1 + damping
             trial = parameters - np.linalg.solve(damped, gradient)
-            after = seen.residuals(trial[None], rotation)[0][0]
-            if after @ after < cost:
+            turned = cv2.Rodrigues(trial[:3])[0] @ rotation
+            trial[:3] = 0
+            after = seen.linearised(trial, turned)
+            if after.cost < fit.cost:
                 damping = max(damping / 10, 1e-9)
                 break
             damping *= 10
         else:
-            return parameters, rotation
-        rotation = rotations(trial[None, :3])[0] @ rotation
-        parameters = trial
-        parameters[:3] = 0
-        if cost - after @ after < _ENOUGH:
+            return fit
+        gained = fit.cost - after.cost
+        parameters, rotation, fit = trial, turned, after
+        if gained < _ENOUGH:
             break
-    return parameters, rotation
+    return fit

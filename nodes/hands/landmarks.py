@@ -74,6 +74,8 @@ class HandLandmarker:
             EngineError: The model failed.
         """
         pixels = crop.cut(image)
+        # Before the network has driven the picture out of the caches.
+        quality = image_quality(pixels)
         outputs = self._engine.infer({"image": pixels})
         # MediaPipe names this output for mirrored selfies; on a picture that is not mirrored it is
         # the probability of the person's own right hand.
@@ -83,5 +85,5 @@ class HandLandmarker:
             presence=float(outputs["presence"].reshape(-1)[0]),
             right=float(outputs["handedness"].reshape(-1)[0]),
             side_px=crop.side_px,
-            quality=image_quality(pixels),
+            quality=quality,
         )

@@ -39,7 +39,8 @@ class HandsParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         calibration: The camera's calibration file.
         max_hands: How many hands are followed at most.
         min_palm_score: Least probability of a palm to look at it closely; one that is unlikely
-            (below 0.5) must be a hand the more surely then.
+            (below 0.5) must be a hand the more surely then, and mostly counts only where something
+            has moved.
         min_presence: Below this presence a hand is lost.
         detect_every: Frames from one palm detection to the next while no hand is tracked and
             something moves.
@@ -56,7 +57,7 @@ class HandsParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     calibration: str
     max_hands: int = 2
-    min_palm_score: float = 0.1
+    min_palm_score: float = 0.05
     min_presence: float = 0.5
     detect_every: int = 1
     detect_more_every: int = 10

@@ -96,8 +96,10 @@ class Letterbox:
 
 def to_input(image: NDArray[np.uint8] | cv2.typing.MatLike) -> Floats:
     """A BGR uint8 picture ``(h, w, 3)`` as network input ``(1, 3, h, w)``, RGB in [0, 1]."""
-    planes = np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1)[None])
-    return planes.astype(np.float32) * np.float32(1 / 255)
+    out = np.empty((1, 3, *image.shape[:2]), np.float32)
+    for plane, channel in zip(out[0, ::-1], cv2.split(image), strict=True):
+        np.multiply(channel, np.float32(1 / 255), out=plane)
+    return out
 
 
 def overlap(box: Floats, boxes: Floats) -> Floats:

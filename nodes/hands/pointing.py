@@ -101,10 +101,12 @@ class PointingEstimator:
         self._slope = slope
         self._focal_px = math.sqrt(calibration.K[0, 0] * calibration.K[1, 1])
         self._phases: dict[int, PhaseTracker] = {}
+        self._poses: dict[int, HandPose] = {}
 
     def keep_only(self, track_ids: set[int]) -> None:
         """Forget the gestures of hands that are tracked no more."""
         self._phases = {i: p for i, p in self._phases.items() if i in track_ids}
+        self._poses = {i: p for i, p in self._poses.items() if i in track_ids}
 
     def update(
         self, hand: TrackedHand, stamp_ns: int, heads: Sequence[Head] = ()
@@ -120,18 +122,21 @@ class PointingEstimator:
             The ray, or None if the landmarks fit no hand in front of the camera.
         """
         points = self.calibration.normalized(hand.landmarks_px)
+        right = hand.handedness == "right"
         pose = fit_hand(
             points,
             hand.landmarks_world_m,
             # The error of the landmarks of a hand that is hard to see grows as 1 / clarity.
             side=hand.side_px / max(hand.clarity, LEAST_CLARITY) / self._focal_px,
-            right=hand.handedness == "right",
+            right=right,
             hand_scale=self._hand_scale,
+            before=self._poses.get(hand.track_id),
         )
         if pose is None:
+            self._poses.pop(hand.track_id, None)
             return None
+        self._poses[hand.track_id] = pose
         if self._slope is not None:
-            right = hand.handedness == "right"
             pose = self._slope.correct(
                 pose, points, hand.landmarks_world_m, clarity=hand.clarity, right=right
             )
@@ -140,7 +145,7 @@ class PointingEstimator:
         tip_m = points[INDEX[-1]] * pose.tip_cam[2]
         phase = self._phases.setdefault(hand.track_id, PhaseTracker())
         phase.update(tip_m, confidence, stamp_ns)
-        head = head_of_hand(heads, pose.tip_cam, hand.handedness == "right")
+        head = head_of_hand(heads, pose.tip_cam, right)
         return self._in_base(pose, head, confidence, phase)
 
     def _in_base(

@@ -156,7 +156,10 @@ def _palm_length_px(hand: TrackedHand) -> float:
 
 def to_sight(rays: Array) -> Array:
     """Rotations ``(…, 3, 3)`` that turn rays ``(…, 3)`` of the camera frame into their z axis."""
-    z = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
-    x = np.stack([z[..., 2], np.zeros_like(z[..., 0]), -z[..., 0]], axis=-1)
-    x /= np.linalg.norm(x, axis=-1, keepdims=True)
-    return np.stack([x, np.cross(z, x), z], axis=-2)
+    turns = np.zeros((*rays.shape, 3))
+    x, y, z = np.moveaxis(rays / np.linalg.norm(rays, axis=-1, keepdims=True), -1, 0)
+    level = np.hypot(x, z)
+    turns[..., 0, 0], turns[..., 0, 2] = z / level, -x / level
+    turns[..., 1, 0], turns[..., 1, 1], turns[..., 1, 2] = -x * y / level, level, -y * z / level
+    turns[..., 2, 0], turns[..., 2, 1], turns[..., 2, 2] = x, y, z
+    return turns

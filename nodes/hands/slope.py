@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deixis.nodes.hands.hand_model import cross
 from deixis.nodes.hands.hand_pose import HandPose
 from deixis.nodes.hands.landmarks import MIDDLE, WRIST
 
@@ -30,6 +31,7 @@ UNIT_RAD = 0.2
 """Unit of what the network says."""
 N_FEATURES = 109
 _WORLD_UNIT_M = 0.09
+_DOWN = np.array([0.0, 1.0, 0.0])
 _MAX_SIGMAS = 3.0
 """Features farther from what was learned are taken to be this far."""
 _MAX_CORRECTION_RAD = math.radians(20.0)
@@ -78,15 +80,15 @@ class SlopeNet:
         correction, sigma = self._infer(seen_as)
         across = pose.direction_cam - (pose.direction_cam @ sight) * sight
         across = across / max(float(np.linalg.norm(across)), 1e-9)
-        aside = np.cross(sight, across)
-        outward = np.cross(pose.direction_cam, aside)
+        aside = cross(sight, across)
+        outward = cross(pose.direction_cam, aside)
         fitted = math.sqrt(max(float(outward @ pose.direction_cov_rad2 @ outward), _LEAST_VARIANCE))
         # Two estimates of one slope, each with its own uncertainty: their weighted mean.
         share = fitted**2 / (fitted**2 + sigma**2)
         slope = min(max(slope + share * correction, -math.pi / 2), math.pi / 2)
         sigma *= _NOT_INDEPENDENT * math.sqrt(share)
         direction = math.cos(slope) * across + math.sin(slope) * sight
-        outward = np.cross(direction, aside)
+        outward = cross(direction, aside)
         seen = float(aside @ pose.direction_cov_rad2 @ aside)
         covariance = seen * np.outer(aside, aside) + sigma**2 * np.outer(outward, outward)
         return dataclasses.replace(pose, direction_cam=direction, direction_cov_rad2=covariance)
@@ -128,9 +130,9 @@ def features(
     hand, the hand stood upright and was a right one; and how well it can be seen.
     """
     sight = line_of_sight(points)
-    x = np.cross([0.0, 1.0, 0.0], sight)
+    x = cross(_DOWN, sight)
     x /= np.linalg.norm(x)
-    view = np.stack([x, np.cross(sight, x), sight])
+    view = np.stack([x, cross(sight, x), sight])
     image = np.column_stack([points, np.ones(len(points))]) @ view.T
     flat = image[:, :2] / image[:, 2:]
     up = flat[MIDDLE[0]] - flat[WRIST]

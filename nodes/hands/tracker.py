@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from deixis.nodes.hands.clarity import visibility
 from deixis.nodes.hands.crop import Crop
 from deixis.nodes.hands.landmarks import HandEstimate
-from deixis.nodes.hands.motion import Watch
+from deixis.nodes.hands.motion import Glance, Watch
 from deixis.nodes.hands.palm import LIKELY, Palm
 from deixis.nodes.hands.tracks import Track, covers, rightful, same_hand
 from deixis.runtime.clock import NS_PER_S
@@ -38,11 +38,10 @@ _LOOK_AGAIN = 0.15
 _LOOK_AGAIN_PRESENCE = 0.1
 """With less presence there is nothing to look at again."""
 
-
-_SURE_PRESENCE = 0.8
+_SURE_PRESENCE = 0.9
 """Least presence of a hand whose palm is unlikely."""
 _UNLIKELY_LOOKS = 2
-"""So many unlikely palms are looked at in one frame."""
+"""So many unlikely palms are looked at in a frame in which they count everywhere, else one."""
 _REFUSED_NS = NS_PER_S // 3
 """For so long a place where no hand was found is not looked at again."""
 
@@ -135,6 +134,7 @@ class HandTracker:
         self._refused: list[tuple[Palm, int]] = []
         self._watch = Watch()
         self._frames_since_detection = max(self._detect_every, self._detect_more_every)
+        self._frames_since_survey = self._detect_more_every
 
     def update(self, image: NDArray[np.uint8], stamp_ns: int) -> list[TrackedHand]:
         """Follow the hands into the next frame.
@@ -152,10 +152,9 @@ class HandTracker:
         before = len(self._tracks)
         self._follow(image, stamp_ns)
         self._frames_since_detection += 1
-        if self._should_detect(image, lost=len(self._tracks) < before):
-            self._frames_since_detection = 0
-            self._watch.remember(image)
-            self._find(image, stamp_ns)
+        self._frames_since_survey += 1
+        if len(self._tracks) < self._max_hands:
+            self._detect(image, stamp_ns, lost=len(self._tracks) < before)
         height, width = image.shape[:2]
         return [_output(track, width, height) for track in self._tracks]
 
@@ -195,16 +194,24 @@ class HandTracker:
         again = self._landmarker.locate(image, better)
         return again if again.presence >= estimate.presence else estimate
 
-    def _should_detect(self, image: NDArray[np.uint8], lost: bool) -> bool:
-        if len(self._tracks) >= self._max_hands:
-            return False
-        if lost or self._frames_since_detection >= self._detect_more_every:
-            return True
+    def _detect(self, image: NDArray[np.uint8], stamp_ns: int, lost: bool) -> None:
+        """Look for hands if it is time to."""
+        rare = self._frames_since_detection >= self._detect_more_every
         soon = not self._tracks and self._frames_since_detection >= self._detect_every
-        return soon and self._watch.differs(image)
+        if not (lost or rare or soon):
+            return
+        glance = self._watch.glance(image)
+        if not (lost or rare or glance.differs):
+            return
+        self._frames_since_detection = 0
+        self._watch.remember(glance)
+        survey = self._frames_since_survey >= self._detect_more_every
+        if survey:
+            self._frames_since_survey = 0
+        self._find(image, stamp_ns, None if survey else glance)
 
-    def _find(self, image: NDArray[np.uint8], stamp_ns: int) -> None:
-        for palm in self._candidates(image, stamp_ns):
+    def _find(self, image: NDArray[np.uint8], stamp_ns: int, glance: Glance | None) -> None:
+        for palm in self._candidates(image, stamp_ns, glance):
             if len(self._tracks) >= self._max_hands:
                 break
             likely = palm.score >= LIKELY
@@ -216,8 +223,17 @@ class HandTracker:
             elif not any(same_hand(track.estimate, estimate) for track in self._tracks):
                 self._tracks.append(self._begin(estimate, stamp_ns))
 
-    def _candidates(self, image: NDArray[np.uint8], stamp_ns: int) -> list[Palm]:
-        """Palms that may be those of hands that are not tracked yet, most important first."""
+    def _candidates(
+        self, image: NDArray[np.uint8], stamp_ns: int, glance: Glance | None
+    ) -> list[Palm]:
+        """Palms that may be those of hands that are not tracked yet, most important first.
+
+        Args:
+            image: BGR uint8, shape ``(height, width, 3)``.
+            stamp_ns: Its capture time.
+            glance: What has changed: unlikely palms are those of hands that have just moved there,
+                so the others are left out; None to take them all.
+        """
         self._refused = [(p, t) for p, t in self._refused if stamp_ns - t < _REFUSED_NS]
         height, width = image.shape[:2]
         palms = [
@@ -228,8 +244,11 @@ class HandTracker:
         ]
         palms.sort(key=lambda p: _importance(p, width, height), reverse=True)
         likely = [p for p in palms if p.score >= LIKELY]
-        unlikely = [p for p in palms if p.score < LIKELY]
-        return likely + unlikely[:_UNLIKELY_LOOKS]
+        unlikely = [
+            p for p in palms
+            if p.score < LIKELY and (glance is None or glance.differs_in(p.box_px))
+        ]  # fmt: skip
+        return likely + unlikely[: _UNLIKELY_LOOKS if glance is None else 1]
 
     def _begin(self, estimate: HandEstimate, stamp_ns: int) -> Track:
         """A new track with a new number, or with that of a lost one that it continues."""

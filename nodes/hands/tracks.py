@@ -103,6 +103,8 @@ def rightful(
     found: Sequence[tuple[Track, HandEstimate]], stamp_ns: int
 ) -> list[tuple[Track, HandEstimate]]:
     """Leave every hand to one track: where several found the same, to the one that it fits best."""
+    if len(found) < 2:
+        return list(found)
     kept: list[tuple[Track, HandEstimate]] = []
     for track, estimate in sorted(found, key=lambda pair: pair[0].strangeness(pair[1], stamp_ns)):
         if not any(same_hand(estimate, other) for _, other in kept):

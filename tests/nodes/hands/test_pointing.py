@@ -64,7 +64,7 @@ def posed(
     parameters = REST.copy()
     parameters[FLEXION] += joints.get("flexion", 0.0)
     parameters[LOG_LENGTH] += joints.get("log_length", 0.0)
-    points = model_points(parameters[None], right, scale)[0]
+    points, _ = model_points(parameters, right, scale)
     return points @ turn.T + place_cam
 
 

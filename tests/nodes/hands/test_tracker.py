@@ -108,6 +108,19 @@ def test_the_second_hand_is_looked_for_rarely() -> None:
     assert world.detections == 2
 
 
+def test_an_unlikely_palm_counts_where_something_moved() -> None:
+    world = World()
+    follow = tracker(world, detect_every=1, detect_more_every=30)
+    follow.update(IMAGE, 0)
+    world.hands = [(150, 200), (450, 200)]
+    world.scores = dict.fromkeys(world.hands, 0.2)
+    moved = IMAGE.copy()
+    moved[170:230, 420:480] = 90
+    (hand,) = follow.update(moved, FRAME_NS)
+    assert hand.landmarks_px[0, 0] == pytest.approx(450)
+    assert world.detections == 2
+
+
 def test_a_fast_hand_keeps_its_id() -> None:
     world = World((100, 200))
     follow = tracker(world, max_hands=1)
