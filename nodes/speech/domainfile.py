@@ -126,7 +126,7 @@ class Silences(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         unknown_ms: After anything else, and what may be a misheard sentence.
     """
 
-    complete_ms: Milliseconds = 85.0
+    complete_ms: Milliseconds = 100.0
     extendable_ms: Milliseconds = 120.0
     incomplete_ms: Milliseconds = 1100.0
     unknown_ms: Milliseconds = 600.0

@@ -40,7 +40,7 @@ class Limits:
         longest_s: An utterance that goes on for longer (a radio, a monologue) is rejected.
     """
 
-    complete_ms: float = 85.0
+    complete_ms: float = 100.0
     extendable_ms: float = 120.0
     incomplete_ms: float = 1100.0
     unknown_ms: float = 600.0
