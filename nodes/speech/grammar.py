@@ -204,6 +204,22 @@ class Grammar:
                 )
         return _ranked(list(found.values()))
 
+    def finished(self, readings: Sequence[Reading]) -> list[Reading]:
+        """What a sentence means of which it has turned out that nothing follows.
+
+        Args:
+            readings: What it may mean, as long as it could still go on.
+
+        Returns:
+            Those that are whole, judged among themselves.
+        """
+        whole = [r for r in readings if r.parse.complete]
+        evidence = [r.evidence for r in whole if r.evidence is not None]
+        if not whole or len(evidence) < len(whole):
+            return whole
+        losses, spellings = [e.loss for e in evidence], [e.spelling for e in evidence]
+        return self.rescored(whole, losses, spellings, whole[0].words)
+
     def _split(self, heard: list[Token]) -> list[Token]:
         """Split words that are two of the vocabulary run together (``pickup``)."""
         known = self._aligner.vocabulary

@@ -22,7 +22,9 @@ from deixis.nodes.speech.moonshine import Moonshine, Transcript
 from deixis.nodes.speech.text import tokens
 from deixis.runtime.messages import Word
 
-MAX_SCORED: Final = 6
+MIN_SCORED: Final = 6
+"""So many sentences are scored by the decoder, and one more for every further word of a long one:
+the more that can be misheard, the more they are that look alike."""
 SPELLED_STEPS: Final = 200
 """Steps of the search for sentences that the letters suggest: the first few are what counts."""
 SURE_NATS: Final = 0.4
@@ -71,7 +73,7 @@ def judged(
     order = sorted(
         range(len(candidates)),
         key=lambda k: COST_NATS * candidates[k].cost + LETTERS_SHARE * spellings[k],
-    )[:MAX_SCORED]
+    )[: max(MIN_SCORED, len(heard.split()))]
     scored = [candidates[k] for k in order]
     scores = moonshine.score([heard, *(r.spoken for r in scored)])
     losses = [scores[0] - score for score in scores[1:]]

@@ -241,12 +241,14 @@ class Recognizer:
             return
         self.utterance = None
         self._over = utterance.speech_end
-        if decision == "reject":
+        whole: tuple[Reading, ...] = ()
+        if outlook in ("doubtful", "incomplete"):
+            # Nothing has followed: it was the whole sentence, unless its last words are missing.
+            whole = self._whole(utterance)
+            utterance.readings = whole or utterance.readings
+        if decision == "reject" and not whole:
             self._emit("rejected", utterance, self._why(utterance))
             return
-        if outlook == "doubtful":
-            # Nothing has followed: it was the whole sentence.
-            utterance.readings = tuple(r for r in utterance.readings if r.parse.complete)
         self._emit("final", utterance, "")
 
     def _decoding_is_due(self, utterance: Utterance, behind_ns: int) -> bool:
@@ -358,6 +360,17 @@ class Recognizer:
             return False
         whole = next((r for r in utterance.readings if r.parse.complete), None)
         return whole is not None and self._is_sure(whole)
+
+    def _whole(self, utterance: Utterance) -> tuple[Reading, ...]:
+        """What an utterance that is over means if it was a whole sentence; nothing if it was none.
+
+        While it could go on, its beginning was the likeliest reading; that is ruled out now.
+        """
+        best = utterance.best
+        if best is None or best.exact or not self._is_sure(best) or self._is_click(utterance):
+            return ()
+        whole = tuple(self._grammar.finished(utterance.readings))
+        return whole if whole and self._is_sure(whole[0]) else ()
 
     def _why(self, utterance: Utterance) -> str:
         best = utterance.best
