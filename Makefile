@@ -78,8 +78,8 @@ $(VENV)/.ready: setup.py pyproject.toml constraints.txt
 	@$(BIN)/python -c 'import torch' 2>/dev/null || \
 	  $(PIP) install --no-deps --retries 0 --timeout 15 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || \
 	  $(PIP) install -c constraints.txt $(TORCH)
-	@echo "== installing deixis[export,dev]"
-	@$(PIP) install -c constraints.txt -e '.[export,dev]' 2>&1 | { grep -iv warning || true; }
+	@echo "== installing deixis[export,find,dev]"
+	@$(PIP) install -c constraints.txt -e '.[export,find,dev]' 2>&1 | { grep -iv warning || true; }
 	@touch $@
 
 # PyAudio has no wheels for Linux; the tests record through ALSA with it.

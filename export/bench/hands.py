@@ -22,9 +22,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from deixis.runtime.errors import UsageError
+from deixis.export.bench.settings import count, node_params
 
 if TYPE_CHECKING:
     from deixis.export.bench.hands_golden import Golden
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--bundle", type=Path, default=Path("bundles/cpu"), help="the models (default: %(default)s)"
     )
-    add("--limit", type=_count, metavar="N", help="only N pictures and videos, spread evenly")
+    add("--limit", type=count, metavar="N", help="only N pictures and videos, spread evenly")
     add(
         "--set", action="append", default=[], metavar="PARAM=VALUE", dest="settings",
         help="a parameter of the hands node, such as max_hands=4",
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     from deixis.runtime.bundle import Bundle
 
     goldens = load_goldens(args.data, args.limit)
-    params = _params(args.settings)
+    params = node_params(args.settings, example="max_hands=4")
     bundle = Bundle.open(args.bundle)
     other = None
     if args.mediapipe:
@@ -150,26 +150,3 @@ def measure(player: Player, goldens: Sequence[Golden], name: str) -> Measured:
         print(f"interrupted after {done} of {total} frames", file=sys.stderr)
         measured.complete = False
     return measured
-
-
-def _params(settings: Sequence[str]) -> dict[str, Any]:
-    """``PARAM=VALUE`` as a mapping; values as in YAML."""
-    import yaml
-
-    params = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--set {setting}: expected PARAM=VALUE", hint="--set max_hands=4")
-        try:
-            params[key] = yaml.safe_load(value)
-        except yaml.YAMLError as cause:
-            raise UsageError(f"--set {setting}: the value is not valid YAML") from cause
-    return params
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value

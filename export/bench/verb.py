@@ -17,6 +17,7 @@ from deixis.runtime.cli.subverbs import add_subverb
 BENCHMARKS: Final = {
     "speech": "deixis.export.bench.speech",
     "hands": "deixis.export.bench.hands",
+    "objects": "deixis.export.bench.objects",
 }
 HELP = "measure a part of deixis on data of your own; one table each"
 EXAMPLE = "deixis bench speech --data recordings --domain tabletop"

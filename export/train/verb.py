@@ -14,7 +14,10 @@ from typing import Final
 
 from deixis.runtime.cli.subverbs import add_subverb
 
-TRAININGS: Final = {"gestures": "deixis.export.train.gestures"}
+TRAININGS: Final = {
+    "gestures": "deixis.export.train.gestures",
+    "objects": "deixis.export.train.objects",
+}
 HELP = "train a model of deixis, reproducibly from a seed"
 EXAMPLE = "deixis train gestures --data data/hands"
 

@@ -2,10 +2,11 @@
 
 The network (EfficientNet-Lite0 without its classifier) sees a square around the object in which
 everything that is not the object is painted in one neutral colour, so that the table and the
-neighbours do not count.
+neighbours do not count. An adapter, trained on views of other things, maps its features to where
+one thing seen from two sides is near and two things are apart.
 
-    embedder = CropEmbedder(open_engine(bundle, "crop_embedding"))
-    vectors = embedder.embed([object_crop(image, box_px, mask)])  # (1, 1280), length 1
+    embedder = open_embedder(bundle)
+    vectors = embedder.embed([object_crop(image, box_px, mask)])  # (1, 256), length 1
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from deixis.nodes.objects.background import SurfaceModel, edge_contrast, log_picture
 from deixis.nodes.objects.source import Box, Image, Mask, integer_box
-from deixis.runtime.engines import Engine
+from deixis.runtime.bundle import Bundle
+from deixis.runtime.engines import Engine, open_engine
 
+ROLE, ADAPTER = "crop_embedding", "object_adapter"
 SIZE_PX = 224
 _PAD = 0.12
-_NEUTRAL = (128, 128, 128)
+NEUTRAL = (128, 128, 128)
 _BATCH = 8
 
 
@@ -32,10 +35,15 @@ class CropEmbedder:
     Args:
         engine: Input ``image``, float32 ``(n, 3, 224, 224)``, RGB 0 to 255; output ``embedding``,
             float32 ``(n, d)``.
+        adapter: Input ``features``, float32 ``(n, d)``; output ``embedding``, float32 ``(n, e)``.
+            Without one the features are the embeddings.
+        key: Which model it is: embeddings of another key are not comparable.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, adapter: Engine | None = None, key: str = "") -> None:
         self._engine = engine
+        self._adapter = adapter
+        self.key = key
 
     def embed(self, crops: Sequence[Image]) -> NDArray[np.float32]:
         """Embeddings of BGR crops ``(224, 224, 3)``: float32 ``(n, d)``, each of length 1.
@@ -48,14 +56,34 @@ class CropEmbedder:
             batch = np.stack(crops[i : i + _BATCH])[..., ::-1].transpose(0, 3, 1, 2)
             image = np.ascontiguousarray(batch, dtype=np.float32)
             parts.append(self._engine.infer({"image": image})["embedding"].copy())
-        vectors = np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
-        return np.asarray(
-            vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32
-        )
+        if not parts:
+            return np.zeros((0, 1), np.float32)
+        vectors = _unit(np.concatenate(parts))
+        if self._adapter is not None:
+            vectors = _unit(self._adapter.infer({"features": vectors})["embedding"])
+        return vectors
 
     def close(self) -> None:
-        """Release the engine."""
+        """Release the engines."""
         self._engine.close()
+        if self._adapter is not None:
+            self._adapter.close()
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
+
+
+def open_embedder(bundle: Bundle) -> CropEmbedder:
+    """The crop embedding of a bundle, with its adapter.
+
+    Raises:
+        BundleError: The bundle lacks one of them.
+        EngineError: They cannot be opened.
+    """
+    key = bundle.model(ROLE).file.sha256 + bundle.model(ADAPTER).file.sha256
+    return CropEmbedder(open_engine(bundle, ROLE), open_engine(bundle, ADAPTER), key)
 
 
 def object_crop(image: Image, box_px: Box, mask: Mask | None) -> Image:
@@ -72,9 +100,9 @@ def object_crop(image: Image, box_px: Box, mask: Mask | None) -> Image:
     if mask is not None:
         # A pixel more than the mask: the outline itself is part of the look.
         grown = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-        part = np.where(grown[: bottom - top, : right - left, None], part, np.uint8(_NEUTRAL[0]))
+        part = np.where(grown[: bottom - top, : right - left, None], part, np.uint8(NEUTRAL[0]))
     side = max(1, int(np.ceil(max(part.shape[:2]) * (1 + 2 * _PAD))))
-    square = np.full((side, side, 3), _NEUTRAL, np.uint8)
+    square = np.full((side, side, 3), NEUTRAL, np.uint8)
     y, x = (side - part.shape[0]) // 2, (side - part.shape[1]) // 2
     square[y : y + part.shape[0], x : x + part.shape[1]] = part
     shrinks = side > SIZE_PX
@@ -91,14 +119,10 @@ def cut_out(view: Image) -> tuple[Box, Mask]:
     nothing does (the surface is not plain), the whole view counts.
     """
     height, width = view.shape[:2]
-    rim = max(3, min(height, width) // 10)
-    border = np.ones((height, width), bool)
-    border[rim:-rim, rim:-rim] = False
-    surface = SurfaceModel((height, width), border)
-    planes = log_picture(view)
     middle = np.zeros((height, width), np.uint8)
-    if surface.fit(planes):
-        differs = (edge_contrast(surface.contrast(planes)) > 1).astype(np.uint8)
+    contrast = surface_contrast(view)
+    if contrast is not None:
+        differs = (edge_contrast(contrast) > 1).astype(np.uint8)
         differs = np.asarray(cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
         contours, _ = cv2.findContours(differs, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         reach = 0.3 * min(height, width)
@@ -110,3 +134,24 @@ def cut_out(view: Image) -> tuple[Box, Mask]:
         return (0.0, 0.0, float(width), float(height)), np.ones((height, width), bool)
     x, y, w, h = cv2.boundingRect(middle)
     return (float(x), float(y), float(w), float(h)), middle[y : y + h, x : x + w].astype(bool)
+
+
+def surface_contrast(view: Image) -> NDArray[np.float32] | None:
+    """How much each pixel differs from the plain surface that a view shows along its border.
+
+    Returns:
+        As :meth:`~deixis.nodes.objects.background.SurfaceModel.contrast`; None where the border
+        shows no plain surface.
+    """
+    height, width = view.shape[:2]
+    rim = max(3, min(height, width) // 10)
+    border = np.ones((height, width), bool)
+    border[rim:-rim, rim:-rim] = False
+    surface = SurfaceModel((height, width), border)
+    planes = log_picture(view)
+    if not surface.fit(planes):
+        return None
+    # The border shows the surface; shadows lie around the thing, and tell the lamp's colour.
+    lit = SurfaceModel((height, width), np.ones((height, width), bool))
+    lit.coefficients = surface.coefficients
+    return (lit if lit.fit(planes) else surface).contrast(planes)

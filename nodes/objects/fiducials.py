@@ -20,6 +20,8 @@ from deixis.runtime.config import nearest
 from deixis.runtime.errors import ConfigError
 
 _CORNER_SIGMA_PX = 0.5
+_REFINED_SHIFT_PX = 0.5
+"""OpenCV's AprilTag refinement counts from the corner of the first pixel, not from its centre."""
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,16 +90,19 @@ class FiducialSource:
     def reset(self) -> None:
         """Nothing to forget: each picture stands for itself."""
 
+    def close(self) -> None:
+        """Nothing to release."""
+
     def observe(self, view: View) -> Observation:
         """Find the tags in one picture; see :class:`deixis.nodes.objects.source.Source`."""
-        detections = []
-        for number, corners in _find(self._finder, view.image):
-            tag = self._tags.get(number)
-            if tag is not None:
-                detection = _locate(tag, self._refine(view.image, number, corners), view.camera)
-                if detection is not None:
-                    detections.append(detection)
-        return Observation(tuple(detections))
+        found = ((self._tags[n], c) for n, c in self.corners(view.image) if n in self._tags)
+        located = (_locate(tag, corners, view.camera) for tag, corners in found)
+        return Observation(tuple(detection for detection in located if detection is not None))
+
+    def corners(self, image: Image) -> list[tuple[int, Array]]:
+        """The number of each tag in a picture and its corners, shape ``(4, 2)``, pixels."""
+        found = _find(self._finder, image)
+        return [(n, self._refine(image, n, c) if n in self._tags else c) for n, c in found]
 
     def _refine(self, image: Image, number: int, corners: Array) -> Array:
         low, high = corners.min(axis=0), corners.max(axis=0)
@@ -108,7 +113,7 @@ class FiducialSource:
         # A miss is no loss: the corners are there, only less exact.
         again = (c for n, c in _find(self._refiner, part) if n == number)
         better = next(again, None)
-        return corners if better is None else better + np.array([left, top])
+        return corners if better is None else better + np.array([left, top]) - _REFINED_SHIFT_PX
 
 
 def _detector(dictionary: Any, refinement: int) -> cv2.aruco.ArucoDetector:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deixis.calibration.store import CameraCalibration
 from deixis.nodes.objects.regions import Grey, without_thin_parts
 from deixis.nodes.objects.shapes import Fit, fit_solid
-from deixis.nodes.objects.source import Box, Mask
+from deixis.nodes.objects.source import Array, Box, Mask
 from deixis.nodes.objects.split import by_colour, side_by_side
 
 _THIN = 0.2
@@ -25,15 +25,21 @@ _ONE_THING_IOU = 0.9
 _PART_IOU = 0.7
 _BETTER = 0.04
 _BEHIND_VARIANCE = 4.0
+_CAP_AREA = 0.7
+_CAP_INSIDE = 0.85
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One thing: its box, its pixels within the box, and the solid fitted to it."""
+    """One thing: its box, its pixels within the box, the solid fitted to it, its mean colour.
+
+    The colour is in CIE Lab with lightness halved: shade says little about a thing.
+    """
 
     box_px: Box
     mask: Mask
     fit: Fit
+    tint: Array
 
 
 def measure(
@@ -56,22 +62,33 @@ def measure(
         Mostly one; several where things stand close together, or one of another colour stands in
         front; none when nothing there stands on the plane.
     """
-    one = _part(whole, corner_px, camera, _without_handle(raw, whole))
+    lab = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2Lab), np.uint8)
+    one = _part(whole, lab, corner_px, camera, _without_handle(raw, whole))
     if one is not None and one.fit.iou >= _ONE_THING_IOU:
         return (one,)
-    pieces = [_part(m, corner_px, camera, _without_handle(m, m)) for m in side_by_side(raw)]
+    pieces = [_part(m, lab, corner_px, camera, _without_handle(m, m)) for m in side_by_side(raw)]
     if _better(pieces, one):
         return tuple(part for part in pieces if part is not None)
-    halves = [_part(m, corner_px, camera) for m in by_colour(image, whole)]
+    halves = [_part(m, lab, corner_px, camera) for m in by_colour(image, whole)]
     if _better(halves, one):
-        # Of the one behind, the foot is hidden.
         back, front = sorted(
             (part for part in halves if part is not None),
             key=lambda part: part.box_px[1] + part.box_px[3],
         )
+        if one is not None and _is_cap(back, front):
+            return (one,)
+        # Of the one behind, the foot is hidden.
         doubt = replace(back.fit, covariance_m2=back.fit.covariance_m2 * _BEHIND_VARIANCE)
         return front, replace(back, fit=doubt)
     return () if one is None else (one,)
+
+
+def _is_cap(upper: Part, lower: Part) -> bool:
+    """Whether the upper part sits on the lower one rather than behind it: smaller, and above it."""
+    inside = min(upper.box_px[0] + upper.box_px[2], lower.box_px[0] + lower.box_px[2])
+    inside -= max(upper.box_px[0], lower.box_px[0])
+    small = upper.mask.sum() < _CAP_AREA * lower.mask.sum()
+    return bool(small and inside > _CAP_INSIDE * upper.box_px[2])
 
 
 def _better(parts: Sequence[Part | None], one: Part | None) -> bool:
@@ -83,7 +100,11 @@ def _better(parts: Sequence[Part | None], one: Part | None) -> bool:
 
 
 def _part(
-    mask: Grey, corner_px: tuple[int, int], camera: CameraCalibration, body: Grey | None = None
+    mask: Grey,
+    lab: NDArray[np.uint8],
+    corner_px: tuple[int, int],
+    camera: CameraCalibration,
+    body: Grey | None = None,
 ) -> Part | None:
     """A part with the better of the fits to its whole mask and to its body."""
     best = _fit(mask, corner_px, camera)
@@ -95,7 +116,8 @@ def _part(
         return None
     x, y, w, h = cv2.boundingRect(mask)
     box_px = (float(corner_px[0] + x), float(corner_px[1] + y), float(w), float(h))
-    return Part(box_px, mask[y : y + h, x : x + w].astype(bool), best)
+    tint = np.array(cv2.mean(lab, mask)[:3]) * (0.5 * 100 / 255, 1, 1)
+    return Part(box_px, mask[y : y + h, x : x + w].astype(bool), best, tint)
 
 
 def _fit(mask: Grey, corner_px: tuple[int, int], camera: CameraCalibration) -> Fit | None:

@@ -75,7 +75,7 @@ def rim(mask: Mask) -> Mask:
     return np.asarray(mask & (np.asarray(inner) == 0), bool)
 
 
-def touches_border(box: Sequence[int], size: tuple[int, int]) -> bool:
+def touches_border(box: Sequence[float], size: tuple[int, int]) -> bool:
     """Whether a box reaches the border of a picture, so that a part may be outside."""
     x, y, w, h = box
     return x <= 0 or y <= 0 or x + w >= size[0] or y + h >= size[1]

@@ -3,9 +3,11 @@
 One camera cannot tell near and small from far and large, but an object that stands on a known
 plane has few unknowns (place, size, height), and how far its silhouette reaches in each of 16
 directions of the picture (its support function) gives 16 equations. Each solid of a small family
-(cups, bottles, bowls, balls, boxes) is fitted by damped Gauss-Newton, all at once; what sticks out
-on one side only, a cup's handle, gets little weight (Huber, "Robust estimation of a location
-parameter", 1964). The solid whose drawn silhouette overlaps the mask best wins.
+(cups, bottles, bowls, balls, boxes) is fitted by damped Gauss-Newton, all at once, in the picture
+without the lens's distortion; a support function's slope is that of the one point that reaches
+farthest. What sticks out on one side only, a cup's handle, gets little weight (Huber, "Robust
+estimation of a location parameter", 1964). The solid whose drawn silhouette overlaps the mask best
+wins.
 
     fit = fit_solid(mask, (left, top), camera)  # fit.position_base_m, fit.radius_m, fit.iou
 """
@@ -36,6 +38,7 @@ _EDGE_PX = 0.3
 """How far an outline lies outside the centres of its outermost pixels."""
 _ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)
 _DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_SIDES = np.array([[-1.0, 0], [0, -1], [1, 0], [0, 1]])
 _DAMPING = 30.0
 
 
@@ -58,14 +61,16 @@ class Solid:
 class _Family:
     """Solids with the same parameters, fitted together.
 
-    ``points`` maps parameters ``(k, m, p)`` for k solids to points ``(k, m, n, 3)``; the parameters
-    are x, y, height, then sizes.
+    The parameters are x, y, height, then sizes. ``points`` maps those of k solids ``(k, p)`` to
+    points ``(k, n, 3)``, ``slopes`` to their derivatives ``(k, n, p, 3)``.
     """
 
     solids: tuple[Solid, ...]
     points: Callable[[Array], Array]
+    slopes: Callable[[Array], Array]
     start: Callable[[float, float, float], Array]
-    steps: Array
+    damping: Array
+    limits: tuple[Array, Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,11 +125,12 @@ def _families() -> tuple[_Family, _Family]:
     by_radius[4] = np.stack([rho * np.cos(turn), rho * np.sin(turn), level], axis=1) * 1.015
     by_radius[4, :, 2] += 1
 
+    along_x, along_y = np.broadcast_arrays(*np.eye(3)[:2, None, None], by_radius)[:2]
+    revolved_slopes = np.stack([along_x, along_y, by_height, by_radius], axis=2)
+
     def revolve(p: Array) -> Array:
-        points = (
-            p[..., 3, None, None] * by_radius[:, None] + p[..., 2, None, None] * by_height[:, None]
-        )
-        points[..., :2] += p[..., None, :2]
+        points = p[:, 3, None, None] * by_radius + p[:, 2, None, None] * by_height
+        points[..., :2] += p[:, None, :2]
         return np.asarray(points)
 
     corners = np.array([(sx, sy) for sx in (-1, 1) for sy in (-1, 1)] * 2, np.float64)
@@ -132,24 +138,41 @@ def _families() -> tuple[_Family, _Family]:
     turns = np.deg2rad([0.0, 22.5, 45.0, 67.5])
 
     def boxes(p: Array) -> Array:
-        along, across, yaw = p[..., 3, None], p[..., 4, None], p[..., 5, None]
-        u, v = along * corners[:, 0], across * corners[:, 1]
-        x = p[..., 0, None] + u * np.cos(yaw) - v * np.sin(yaw)
-        y = p[..., 1, None] + u * np.sin(yaw) + v * np.cos(yaw)
-        return np.stack([x, y, p[..., 2, None] * top], axis=-1)
+        c, s = np.cos(p[:, 5, None]), np.sin(p[:, 5, None])
+        u, v = p[:, 3, None] * corners[:, 0], p[:, 4, None] * corners[:, 1]
+        x, y = p[:, 0, None] + u * c - v * s, p[:, 1, None] + u * s + v * c
+        return np.stack([x, y, p[:, 2, None] * top], axis=-1)
+
+    def box_slopes(p: Array) -> Array:
+        c, s = np.cos(p[:, 5, None]), np.sin(p[:, 5, None])
+        u, v = p[:, 3, None] * corners[:, 0], p[:, 4, None] * corners[:, 1]
+        out = np.zeros((len(p), 8, 6, 3))
+        out[:, :, 0, 0] = out[:, :, 1, 1] = 1.0
+        out[:, :, 2, 2] = top
+        out[:, :, 3, 0], out[:, :, 3, 1] = corners[:, 0] * c, corners[:, 0] * s
+        out[:, :, 4, 0], out[:, :, 4, 1] = -corners[:, 1] * s, corners[:, 1] * c
+        out[:, :, 5, 0], out[:, :, 5, 1] = -u * s - v * c, u * c - v * s
+        return out
 
     return (
         _Family(
-            revolved, revolve,
+            revolved, revolve, lambda p: revolved_slopes,
             lambda x, y, r: np.tile([x, y, r, r], (5, 1)),
-            np.full(4, 1e-4),
+            np.full(4, _DAMPING), _limits(1),
         ),
         _Family(
-            tuple(Solid("box", (slice(None),), (0.5, 4)) for _ in turns), boxes,
+            tuple(Solid("box", (slice(None),), (0.5, 4)) for _ in turns), boxes, box_slopes,
             lambda x, y, r: np.array([[x, y, r, 0.75 * r, 0.75 * r, turn] for turn in turns]),
-            np.array([1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 1e-3]),
+            np.array([_DAMPING] * 5 + [1.0]), _limits(2, free=1),
         ),
     )  # fmt: skip
+
+
+def _limits(sizes: int, free: int = 0) -> tuple[Array, Array]:
+    """Least and greatest values of a family's parameters."""
+    low = [-np.inf, -np.inf, _HEIGHT_M[0], *[_RADIUS_M[0]] * sizes, *[-np.inf] * free]
+    high = [np.inf, np.inf, _HEIGHT_M[1], *[_RADIUS_M[1]] * sizes, *[np.inf] * free]
+    return np.array(low), np.array(high)
 
 
 def fit_solid(
@@ -171,23 +194,52 @@ def fit_solid(
     if not contours:
         return None
     outline = np.concatenate(contours)[:, 0].astype(np.float64) + corner_px
-    support = (outline @ _DIRECTIONS.T).max(axis=0) + _EDGE_PX
+    support = (_straight(outline, camera) @ _DIRECTIONS.T).max(axis=0) + _EDGE_PX
     start = rough_place((*outline.min(axis=0), *outline.max(axis=0)), camera)
     if start is None:
         return None
-    best: Fit | None = None
+    best: tuple[Solid, Array, Array, float] | None = None
     best_score = -1.0
     for family in _families():
-        params, information = _solve(family, support, start, camera)
-        points = family.points(params[:, None])[:, 0]
+        params, information = _solve(family, support, _DIRECTIONS, start, camera)
+        points = family.points(params)
         for solid, p, info, own in zip(family.solids, params, information, points, strict=True):
             iou = _overlap(solid, own, mask, corner_px, camera)
-            fit = _fit(solid, p, info, iou)
+            radius, height = _size(solid, p)
             low, high = solid.slender
-            score = iou if low <= fit.height_m / fit.radius_m <= high else iou - _UNUSUAL
+            score = iou if low <= height / radius <= high else iou - _UNUSUAL
             if score > best_score:
-                best_score, best = score, fit
-    return best
+                best_score, best = score, (solid, p, info, iou)
+    return None if best is None else _fit(*best)
+
+
+def fit_box(
+    box_px: tuple[float, float, float, float], sigma_px: float, camera: CameraCalibration
+) -> Fit | None:
+    """Fit an upright cylinder to a box alone: four edges for place, radius and height.
+
+    Args:
+        box_px: x, y, width, height in the picture.
+        sigma_px: Standard deviation of its edges.
+        camera: Where the camera stands.
+
+    Returns:
+        The cylinder (its ``iou`` says nothing), or None if its foot is not on the plane in view.
+    """
+    x, y, w, h = box_px
+    start = rough_place((x, y, x + w, y + h), camera)
+    if start is None:
+        return None
+    middles = np.array([[x, y + h / 2], [x + w / 2, y], [x + w, y + h / 2], [x + w / 2, y + h]])
+    support = (_straight(middles, camera) * _SIDES).sum(axis=1)
+    revolved = _families()[0]
+    params, information = _solve(revolved, support, _SIDES, start, camera)
+    return _fit(revolved.solids[0], params[0], information[0] / sigma_px**2, 0.0)
+
+
+def _straight(points_px: Array, camera: CameraCalibration) -> Array:
+    """Points ``(n, 2)`` where a lens without distortion would show them."""
+    return np.asarray(camera.normalized(points_px) @ camera.K[:2, :2].T + camera.K[:2, 2])
 
 
 def rough_place(
@@ -214,29 +266,38 @@ def rough_place(
 
 
 def _solve(
-    family: _Family, support: Array, start: tuple[float, float, float], camera: CameraCalibration
+    family: _Family,
+    support: Array,
+    directions: Array,
+    start: tuple[float, float, float],
+    camera: CameraCalibration,
 ) -> tuple[Array, Array]:
     """Parameters ``(k, p)`` of each solid and their information matrices ``(k, p, p)``."""
     p = family.start(*start)
-    k, n = p.shape
-    offsets = np.concatenate([np.zeros((1, n)), np.diag(family.steps)])
-    damping = np.diag(np.where(family.steps < 5e-4, _DAMPING, 1.0))
-    information = np.zeros((k, n, n))
+    to_cam = camera.T_base_cam[:3, :3].T
+    onto_picture = camera.K @ to_cam
+    shift = -onto_picture @ camera.T_base_cam[:3, 3]
+    damping = np.diag(family.damping)
+    information = np.zeros((len(p), len(damping), len(damping)))
+    solids = np.arange(len(p))[:, None]
     for _ in range(_ITERATIONS):
-        points = family.points(p[:, None] + offsets)
-        px = camera.project(points.reshape(-1, 3)).reshape(k, n + 1, -1, 2)
-        reach = (px @ _DIRECTIONS.T).max(axis=2)
-        jacobian = ((reach[:, 1:] - reach[:, :1]) / family.steps[:, None]).transpose(0, 2, 1)
-        error = support - reach[:, 0]
+        seen = family.points(p) @ onto_picture.T + shift
+        px = seen[..., :2] / np.maximum(seen[..., 2:], 1e-6)
+        reaches = px @ directions.T
+        # The point that reaches farthest in each direction; as it moves, so does the reach.
+        far = reaches.argmax(axis=1)
+        reach = np.take_along_axis(reaches, far[:, None], axis=1)[:, 0]
+        moves = family.slopes(p)[solids, far] @ onto_picture.T
+        own_px, depth = px[solids, far], seen[solids, far, 2]
+        slope = moves[..., :2] - own_px[:, :, None] * moves[..., 2:]
+        jacobian = (slope * directions[:, None]).sum(axis=-1) / np.maximum(depth, 1e-6)[..., None]
+        error = support - reach
         # Only what sticks out is taken for a foreign part; a solid must not be too large.
         weight = np.where(error > _OUTLIER_PX, _OUTLIER_PX / np.maximum(error, 1e-9), 1.0)
         weighted = jacobian.transpose(0, 2, 1) * weight[:, None]
         information = weighted @ jacobian + damping
         delta = np.linalg.solve(information, weighted @ error[..., None])[..., 0]
-        p = p + np.clip(np.nan_to_num(delta), -0.06, 0.06)
-        p[:, 2] = np.clip(p[:, 2], *_HEIGHT_M)
-        sizes = slice(3, 4) if n == 4 else slice(3, 5)
-        p[:, sizes] = np.clip(p[:, sizes], *_RADIUS_M)
+        p = np.clip(p + np.clip(delta, -0.06, 0.06), *family.limits)
         if np.abs(delta).max() < _CONVERGED_M:
             break
     return p, information
@@ -265,11 +326,15 @@ def _overlap(
     return both / max(either, 1)
 
 
-def _fit(solid: Solid, p: Array, information: Array, iou: float) -> Fit:
+def _size(solid: Solid, p: Array) -> tuple[float, float]:
+    """Radius and height."""
     if solid.name == "ball":
-        radius, height = float(p[3]), 2 * float(p[3])
-    else:
-        radius, height = float(np.hypot(*p[3:5])) if len(p) > 4 else float(p[3]), float(p[2])
+        return float(p[3]), 2 * float(p[3])
+    return float(np.hypot(*p[3:5])) if len(p) > 4 else float(p[3]), float(p[2])
+
+
+def _fit(solid: Solid, p: Array, information: Array, iou: float) -> Fit:
+    radius, height = _size(solid, p)
     cov = np.linalg.inv(information)
     to_centre = np.zeros((3, len(p)))
     to_centre[0, 0] = to_centre[1, 1] = 1.0

@@ -1,4 +1,4 @@
-"""The one interface of everything that finds objects: fiducials, the table top, others to come.
+"""The one interface of everything that finds objects: tags, the table top, detectors, other stacks.
 
 A source looks at one :class:`View` and returns an :class:`Observation`: what it detected, and where
 it saw that there is nothing. The tracker joins the observations of all sources over time.
@@ -8,10 +8,11 @@ it saw that there is nothing. The tracker joins the observations of all sources 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,6 +56,7 @@ class Detection:
         mask: Its pixels within ``box_px`` rounded outwards, shape ``(height, width)``, if known.
         names: Probability per name, where the source knows what it is; else it is looked up.
         colours: Probability per colour, likewise.
+        tint: Mean colour of its pixels (CIE Lab, lightness halved), shape ``(3,)``, if measured.
         hint: Identity that the source itself knows (a tag's id): equal hints are one object.
         clipped: Something covers a part of it: its place and looks are not to be trusted.
     """
@@ -68,6 +70,7 @@ class Detection:
     mask: Mask | None = None
     names: Mapping[str, float] = field(default_factory=dict)
     colours: Mapping[str, float] = field(default_factory=dict)
+    tint: Array | None = None
     hint: str = ""
     clipped: bool = False
 
@@ -80,10 +83,15 @@ class Observation:
         detections: The objects.
         free: Where the source saw the bare work plane, so that an object that should be there is
             gone rather than hidden; any resolution of the same picture. None if it cannot tell.
+        complete: Whether all that has changed was looked at; if not, the next picture is for the
+            rest.
+        problem: Why it cannot tell what is there, for people; empty when all is well.
     """
 
     detections: tuple[Detection, ...]
     free: Mask | None = None
+    complete: bool = True
+    problem: str = ""
 
     def is_free(self, box_px: Box, picture_size: tuple[int, int], share: float = 0.7) -> bool:
         """Whether at least this share of the middle of a box was seen to be bare."""
@@ -110,6 +118,10 @@ class Source(Protocol):
         """Forget what was learnt from earlier pictures: a new scene begins."""
         ...
 
+    def close(self) -> None:
+        """Release what it holds."""
+        ...
+
 
 def integer_box(box_px: Box, picture_size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of a box rounded outwards and cut to the picture (width, height)."""
@@ -118,3 +130,16 @@ def integer_box(box_px: Box, picture_size: tuple[int, int]) -> tuple[int, int, i
     right = min(int(np.ceil(x + w)), picture_size[0])
     bottom = min(int(np.ceil(y + h)), picture_size[1])
     return left, top, max(right, left), max(bottom, top)
+
+
+def free_outside(boxes_px: Sequence[Box], view: View) -> Mask:
+    """Where neither a box nor a hand is, in a picture an eighth of the size."""
+    height, width = view.image.shape[:2]
+    free = np.ones((max(height // 8, 1), max(width // 8, 1)), np.uint8)
+    for box in boxes_px:
+        left, top, right, bottom = integer_box(box, (width, height))
+        free[top // 8 : bottom // 8 + 1, left // 8 : right // 8 + 1] = 0
+    for hand in view.hands:
+        points = np.round(np.asarray(hand.landmarks_px, np.float32) / 8).astype(np.int32)
+        cv2.fillConvexPoly(free, cv2.convexHull(points), 0)
+    return np.asarray(free, bool)

@@ -14,6 +14,7 @@ from deixis.nodes.objects.regions import Grey, closed, filled, largest
 _MIN_SHARE = 0.2
 _MIN_PIXELS = 80
 _STACKED_SHARE = 0.6
+_SLENDER = 3.0
 _MIN_DISTANCE = 18.0
 """Least distance of the two colours in CIE Lab, lightness halved: things have a shaded side."""
 
@@ -26,9 +27,12 @@ def side_by_side(mask: Grey) -> list[Grey]:
 
     Returns:
         Two masks or more, holes filled; none when it is in one piece. Pieces right above one
-        another count as one: a band with the table's colour cuts a bottle like that.
+        another count as one, and so does what is long and thin: a band with the table's colour cuts
+        a bottle or a pen like that.
     """
     solid = filled(mask)
+    if _slender(solid):
+        return []
     count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=4)
     large = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= _MIN_PIXELS]
     large.sort(key=lambda i: int(stats[i, cv2.CC_STAT_TOP]))
@@ -46,6 +50,13 @@ def side_by_side(mask: Grey) -> list[Grey]:
             parts.append((piece, (left, left + width, top + height)))
     things = [part for part, _ in parts if part.sum() > _MIN_SHARE / 2 * solid.sum()]
     return things if len(things) > 1 else []
+
+
+def _slender(mask: Grey) -> bool:
+    if not mask.any():
+        return False
+    _, sides, _ = cv2.minAreaRect(cv2.findNonZero(mask))
+    return max(sides) > _SLENDER * max(min(sides), 1.0)
 
 
 def by_colour(image: NDArray[np.uint8], mask: Grey) -> list[Grey]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from deixis.calibration.store import CameraCalibration
 from deixis.nodes.objects.background import SurfaceModel, edge_contrast, log_picture
+from deixis.nodes.objects.joining import join_stacked
 from deixis.nodes.objects.measure import Part, measure
 from deixis.nodes.objects.regions import (
     Grey,
@@ -37,35 +38,16 @@ from deixis.nodes.objects.regions import (
 )
 from deixis.nodes.objects.shapes import Fit, rough_place
 from deixis.nodes.objects.source import Array, Detection, Mask, Observation, View
+from deixis.nodes.objects.workspace import Workspace
 
+_FINGERTIP = 0.12
+"""Size of a fingertip in a picture, as a share of its height."""
+_OTHER_COLOUR = 25.0
+"""Grey levels in the mean of a region: more is not the same thing in another light."""
 
-class Workspace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The clear part of the table in which objects are looked for, base frame, metres."""
-
-    x_min_m: float = 0.2
-    x_max_m: float = 0.8
-    y_min_m: float = -0.4
-    y_max_m: float = 0.4
-
-    def contains(self, point: Array, margin_m: float = 0.0) -> bool:
-        """Whether a point lies above it."""
-        return bool(
-            self.x_min_m - margin_m <= point[0] <= self.x_max_m + margin_m
-            and self.y_min_m - margin_m <= point[1] <= self.y_max_m + margin_m
-        )
-
-    def outline(self, z_m: float, steps: int = 24) -> Array:
-        """Points ``(n, 3)`` along its border at a height."""
-        t = np.linspace(0, 1, steps, endpoint=False)
-        x0, x1, y0, y1 = self.x_min_m, self.x_max_m, self.y_min_m, self.y_max_m
-        sides = [
-            np.column_stack([x0 + (x1 - x0) * t, np.full_like(t, y0)]),
-            np.column_stack([np.full_like(t, x1), y0 + (y1 - y0) * t]),
-            np.column_stack([x1 + (x0 - x1) * t, np.full_like(t, y1)]),
-            np.column_stack([np.full_like(t, x0), y1 + (y0 - y1) * t]),
-        ]
-        flat = np.concatenate(sides)
-        return np.column_stack([flat, np.full(len(flat), z_m)])
+_CROWDED = 0.7
+"""Share of the work plane: where more differs from its surface, the surface is a wrong guess."""
+_NO_SURFACE = "no table surface in view: is the workspace on the table, and the table in the light?"
 
 
 class TabletopParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,7 +61,7 @@ class TabletopParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         working_width_px: Pictures are analysed at about this width.
     """
 
-    min_radius_m: float = 0.012
+    min_radius_m: float = 0.007
     max_radius_m: float = 0.2
     max_height_m: float = 0.3
     min_iou: float = 0.6
@@ -106,6 +88,7 @@ class _Known:
 
     box: Sequence[int]
     coarse: Mask
+    colour: Array
     parts: tuple[Part, ...]
 
     def under(self, hidden: Grey) -> bool:
@@ -113,8 +96,10 @@ class _Known:
         x, y, w, h = self.box
         return bool(hidden[y : y + h, x : x + w].any())
 
-    def matches(self, box: Sequence[int], coarse: Mask) -> bool:
+    def matches(self, box: Sequence[int], coarse: Mask, colour: Array) -> bool:
         """Whether a region of the small picture is the same but for noise along its outline."""
+        if np.abs(self.colour - colour).max() > _OTHER_COLOUR:
+            return False
         (x, y, w, h), (u, v, s, t) = self.box, box
         if max(abs(x - u), abs(y - v), abs(x + w - u - s), abs(y + h - v - t)) > 1:
             return False
@@ -132,34 +117,46 @@ class TabletopSource:
     Args:
         params: Thresholds.
         workspace: Where to look.
+        at_once: Of what is new, so many regions are measured in one picture (a solid is fitted in
+            5 ms); the others are there, but their place waits for the next picture.
     """
 
-    def __init__(self, params: TabletopParams, workspace: Workspace) -> None:
+    def __init__(
+        self, params: TabletopParams, workspace: Workspace, at_once: int = 1_000_000
+    ) -> None:
         self._params = params
+        self._at_once = at_once
         self._workspace = workspace
         self._layout: _Layout | None = None
         self._known: list[_Known] = []
+        self._turn = 0
 
     def reset(self) -> None:
         """Forget the look of the table and the fits of earlier pictures."""
         self._layout = None
         self._known = []
 
+    def close(self) -> None:
+        """Nothing to release."""
+
     def observe(self, view: View) -> Observation:
         """Find the objects in one picture; see :class:`deixis.nodes.objects.source.Source`."""
         layout = self._layout_for(view)
-        small = cv2.resize(view.image, layout.size, interpolation=cv2.INTER_AREA)
-        planes = log_picture(np.asarray(small, np.uint8))
-        if not layout.table.fit(planes):
-            return Observation(())
-        foreground = self._foreground(layout, planes)
+        resized = cv2.resize(view.image, layout.size, interpolation=cv2.INTER_AREA)
+        small = np.asarray(resized, np.uint8)
+        planes = log_picture(small)
+        if not layout.table.fit(planes, patterned=True):
+            return Observation((), problem=_NO_SURFACE)
+        foreground, contrast = self._foreground(layout, planes)
+        if foreground[layout.plane].mean() > _CROWDED:
+            return Observation((), problem=_NO_SURFACE)
         hands = hand_mask(view.hands, layout.step, layout.size)
         arm = np.zeros_like(foreground)
         objects: list[Grey] = []
         for contour in outlines(foreground):
             region = np.zeros_like(foreground)
             cv2.drawContours(region, [contour], -1, 1, cv2.FILLED)
-            if self._is_arm(region, hands, np.asarray(small, np.uint8), layout):
+            if self._is_arm(region, hands, small, layout):
                 arm |= region
             elif (region.astype(bool) & layout.plane).sum() >= 8:
                 objects.append(region)
@@ -167,16 +164,34 @@ class TabletopSource:
         hidden = dilated(arm | hands, 9)
         detections: list[Detection] = []
         known: list[_Known] = []
-        for region in self._rejoined(objects):
-            found, measured = self._detections(region, hidden, view, layout)
-            detections += found
-            if measured is not None:
-                known.append(measured)
+        regions = self._rejoined(join_stacked(objects, contrast, small))
+        # Not always the same ones first, so that all have their turn.
+        self._turn = (self._turn + 1) % max(len(regions), 1)
+        left = self._at_once
+        complete = True
+        for region in regions[self._turn :] + regions[: self._turn]:
+            box = cv2.boundingRect(region)
+            x, y, w, h = box
+            coarse = region[y : y + h, x : x + w].astype(bool)
+            colour = np.array(cv2.mean(small[y : y + h, x : x + w], coarse.astype(np.uint8))[:3])
+            now = self._unchanged(box, coarse, colour)
+            if now is None and not (region & hidden).any():
+                if left > 0:
+                    left -= 1
+                    parts = self._measure(region, box, view, layout)
+                    now = _Known(box, coarse, colour, parts)
+                else:
+                    complete = False
+            if now is None:
+                detections += _clipped(box, view.camera, layout.step)
+            else:
+                known.append(now)
+                detections += self._reported(now.parts, layout)
         # What a hand covers for a while mostly stands there unchanged afterwards.
         covered = [old for old in self._known if old not in known and old.under(hidden)]
         self._known = known + covered
         taken = dilated(foreground | hands, 3)
-        return Observation(tuple(detections), free=layout.reach & (taken == 0))
+        return Observation(tuple(detections), layout.reach & (taken == 0), complete)
 
     def _layout_for(self, view: View) -> _Layout:
         height, width = view.image.shape[:2]
@@ -211,8 +226,10 @@ class TabletopSource:
         beyond = np.minimum(contrast, layout.beyond.contrast(planes, part))
         return np.where(plane, contrast, np.where(reach, beyond, np.float32(0)))
 
-    def _foreground(self, layout: _Layout, planes: NDArray[np.float32]) -> Grey:
-        """0/1 mask of the small picture, tidied and with holes filled."""
+    def _foreground(
+        self, layout: _Layout, planes: NDArray[np.float32]
+    ) -> tuple[Grey, NDArray[np.float32]]:
+        """0/1 mask of the small picture, tidied and with holes filled; and its contrast."""
         if not layout.beyond.fit(planes):
             layout.beyond.reset()
         contrast = self._contrast(layout, planes, layout.plane, layout.reach)
@@ -222,7 +239,8 @@ class TabletopSource:
         thick = cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((3, 1), np.uint8))
         solid = filled(closed(np.where(layout.plane, differs, np.asarray(thick, np.uint8))))
         cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-        return np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, cross), np.uint8)
+        tidy = cv2.morphologyEx(solid, cv2.MORPH_OPEN, cross)
+        return np.asarray(tidy, np.uint8), contrast
 
     def _is_arm(self, region: Grey, hands: Grey, small: NDArray[np.uint8], layout: _Layout) -> bool:
         """Whether a region is a hand or an arm (with whatever it covers)."""
@@ -231,22 +249,21 @@ class TabletopSource:
         inside = region.astype(bool)
         if not (inside & rim(layout.reach)).any():
             return False
-        # An arm comes in from outside. So may a large object; then skin decides.
-        height = int(np.ptp(np.nonzero(inside.any(axis=1))[0])) + 1
+        # An arm comes in from outside. So may a large object; then skin decides. What is no larger
+        # than a fingertip may as well be a thing at the edge.
+        _, _, width, height = cv2.boundingRect(region)
+        if max(width, height) < _FINGERTIP * layout.size[1]:
+            return False
         return skin_share(small, inside) > 0.25 or height > 0.3 * layout.size[1]
 
-    def _detections(
-        self, region: Grey, hidden: Grey, view: View, layout: _Layout
-    ) -> tuple[list[Detection], _Known | None]:
-        box = cv2.boundingRect(region)
-        x, y, w, h = box
-        coarse = region[y : y + h, x : x + w].astype(bool)
-        known = self._unchanged(box, coarse)
-        if known is None:
-            if (region & hidden).any() or touches_border(box, layout.size):
-                return _clipped(box, view.camera, layout.step), None
-            known = _Known(box, coarse, self._measure(region, box, view, layout))
-        return [_detection(part) for part in known.parts if self._fits(part.fit)], known
+    def _reported(self, parts: Sequence[Part], layout: _Layout) -> list[Detection]:
+        out: list[Detection] = []
+        for part in parts:
+            if touches_border(part.box_px, layout.picture_size):
+                out += _clipped(part.box_px, layout.camera, 1)
+            elif self._fits(part.fit):
+                out.append(_detection(part))
+        return out
 
     def _fits(self, fit: Fit) -> bool:
         params = self._params
@@ -276,9 +293,9 @@ class TabletopSource:
                 regions = [r for r in regions if all(r is not p for p in pieces)] + [whole]
         return regions
 
-    def _unchanged(self, box: Sequence[int], coarse: Mask) -> _Known | None:
+    def _unchanged(self, box: Sequence[int], coarse: Mask, colour: Array) -> _Known | None:
         """What was measured in an earlier picture, if this region has not changed since."""
-        return next((known for known in self._known if known.matches(box, coarse)), None)
+        return next((known for known in self._known if known.matches(box, coarse, colour)), None)
 
     def _measure(
         self, region: Grey, box: Sequence[int], view: View, layout: _Layout
@@ -316,10 +333,11 @@ def _detection(part: Part) -> Detection:
         height_m=fit.height_m,
         confidence=float(np.clip((fit.iou - 0.4) / 0.4, 0.1, 0.99)),
         mask=part.mask,
+        tint=part.tint,
     )
 
 
-def _clipped(box: Sequence[int], camera: CameraCalibration, step: int) -> list[Detection]:
+def _clipped(box: Sequence[float], camera: CameraCalibration, step: int) -> list[Detection]:
     """A region of which a part is hidden: something is there, and little more is known."""
     x, y, w, h = (float(value * step) for value in box)
     place = rough_place((x, y, x + w, y + h), camera)

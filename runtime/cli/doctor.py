@@ -88,6 +88,7 @@ def _packages() -> Iterator[Finding]:
     optional = {
         "torch": "export",
         "onnx": "export",
+        "faiss-cpu": "find",
         "pyaudio": "mic",
         "pymicro-wakeword": "wake",
         "tensorrt": "tensorrt",

@@ -30,7 +30,8 @@ class Beeps:
 
 
 def test_the_frames_cover_every_intent_of_the_domain() -> None:
-    assert {frame.intent for frame in FRAMES} == set(load_domain("tabletop").intents)
+    # A lesson ("this is a cup") counts only with a hand that points: no recording can tell.
+    assert {frame.intent for frame in FRAMES} == set(load_domain("tabletop").intents) - {"teach"}
 
 
 def test_sentences_are_the_same_every_time_and_of_one_group_only() -> None:

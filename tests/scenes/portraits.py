@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from .chance import Chance
 from .geometry import CAMERA, Array, Camera, apply, pose, rotation, unit
 from .head import Head, Person, build
 from .skeleton import FINGERS, POINT, Hand, Posture, Shape
@@ -37,8 +38,6 @@ EXPOSURE = (0.14, 0.24)
 it can go."""
 MAX_GAIN = 6.0
 DISTANCE_M = (0.4, 1.5)
-_BANDS = 10
-"""Distances, sectors of view and of light fall into so many bands, taken in turn by the splits."""
 _MARGIN_PX = 6.0
 _FINGER_RAD = np.deg2rad([30.0, 130.0])
 """Angle between the finger and the direction to the camera: a finger that points into the camera,
@@ -80,32 +79,6 @@ class Portrait:
     mirrored: bool
     noise: float
     exposure: float
-
-
-class Chance:
-    """Random numbers of one split."""
-
-    def __init__(self, split: str, seed: int) -> None:
-        self.rng = np.random.default_rng([seed, 1 if split == "report" else 0])
-        self.split = split
-
-    def between(self, low: float, high: float) -> float:
-        """Anywhere between two numbers."""
-        return float(self.rng.uniform(low, high))
-
-    def banded(self, low: float, high: float) -> float:
-        """Between two numbers, within the bands that belong to the split."""
-        band = 2 * int(self.rng.integers(_BANDS // 2)) + (self.split == "report")
-        return low + (high - low) * (band + self.between(0, 1)) / _BANDS
-
-    def one(self, choices: Sequence[str]) -> str:
-        """One of several."""
-        return choices[int(self.rng.integers(len(choices)))]
-
-    def colour(self, low: int = 30, high: int = 225) -> str:
-        """A CSS colour."""
-        r, g, b = self.rng.integers(low, high, 3)
-        return f"rgb({r},{g},{b})"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

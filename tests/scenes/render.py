@@ -15,7 +15,9 @@ import subprocess
 import sys
 import wave
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -93,23 +95,37 @@ def render(episode: Episode, voice: Voice, hand: Hand, folder: Path) -> Iterator
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes(track.tobytes())
-    encoder = subprocess.Popen(
+    with encoder(folder / "video.mp4", (CAMERA.width, CAMERA.height), FPS) as sink:
+        for index, picture in enumerate(pictures(planned)):
+            sink.write(picture.tobytes())
+            yield index + 1, len(planned.frames)
+
+
+@contextmanager
+def encoder(path: Path, size: tuple[int, int], fps: int) -> Iterator[IO[bytes]]:
+    """Takes the bytes of BGR pictures of one size (width, height) and writes them as H.264.
+
+    Raises:
+        RenderError: ffmpeg failed.
+    """
+    process = subprocess.Popen(
         [
             "ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24",
-            "-video_size", f"{CAMERA.width}x{CAMERA.height}", "-framerate", str(FPS), "-i", "-",
+            "-video_size", f"{size[0]}x{size[1]}", "-framerate", str(fps), "-i", "-",
             "-c:v", "libx264", "-preset", "slow", "-crf", str(CRF), "-pix_fmt", "yuv420p",
             "-g", "60", "-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact",
-            "-movflags", "+faststart", str(folder / "video.mp4"),
+            "-movflags", "+faststart", str(path),
         ],
         stdin=subprocess.PIPE,
     )  # fmt: skip
-    assert encoder.stdin is not None
-    for index, picture in enumerate(pictures(planned)):
-        encoder.stdin.write(picture.tobytes())
-        yield index + 1, len(planned.frames)
-    encoder.stdin.close()
-    if encoder.wait() != 0:
-        raise RenderError(f"ffmpeg could not write {folder / 'video.mp4'}; see its message above")
+    assert process.stdin is not None
+    try:
+        yield process.stdin
+    finally:
+        process.stdin.close()
+        status = process.wait()
+    if status != 0:
+        raise RenderError(f"ffmpeg could not write {path}; see its message above")
 
 
 def pictures(planned: Plan) -> Iterator[Picture]:

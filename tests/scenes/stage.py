@@ -84,6 +84,16 @@ def draw_jobs(page: str, jobs: Sequence[dict[str, Any]]) -> Iterator[Picture]:
     Raises:
         RenderError: Chromium, Node or the npm packages are missing, or the page failed.
     """
+    for picture, _ in draw_told(page, jobs):
+        yield picture
+
+
+def draw_told(page: str, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[Picture, Any]]:
+    """Like :func:`draw_jobs`, with what the page tells of each picture, or None.
+
+    Raises:
+        RenderError: Chromium, Node or the npm packages are missing, or the page failed.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     node = shutil.which("node")
     if chromium is None or node is None:
@@ -102,12 +112,13 @@ def draw_jobs(page: str, jobs: Sequence[dict[str, Any]]) -> Iterator[Picture]:
         count = 0
         try:
             for line in process.stdout or ():
-                data = base64.b64decode(line.partition(",")[2])
+                url, _, told = line.partition("\t")
+                data = base64.b64decode(url.partition(",")[2])
                 picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
                 if picture is None:
                     raise RenderError(f"frame {count}: not a picture: {line[:80]!r}")
                 count += 1
-                yield picture.astype(np.uint8, copy=False)
+                yield picture.astype(np.uint8, copy=False), json.loads(told) if told else None
         finally:
             if process.stdout:
                 process.stdout.close()

@@ -94,9 +94,11 @@ def table(
         lid = tuple(int(min(255, c * 1.25)) for c in thing.bgr)
         fill(picture, cam.project(thing.ring(thing.height_m, 0.9)), lid)
     light = np.outer(np.linspace(0.9, 1.05, HEIGHT), np.linspace(0.85, 1.1, WIDTH))[..., None]
-    streaks = cv2.GaussianBlur(rng.normal(0, 1, (HEIGHT, WIDTH)), (0, 0), sigmaX=25, sigmaY=1.2)
+    streaks = rng.normal(0, 1, (HEIGHT, WIDTH))
     noisy = picture * light + rng.normal(0, 2.0, picture.shape)
-    noisy += (grain * streaks / streaks.std())[..., None]
+    if grain:
+        streaks = cv2.GaussianBlur(streaks, (0, 0), sigmaX=25, sigmaY=1.2)
+        noisy += (grain * streaks / streaks.std())[..., None]
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deixis.nodes.objects.colours import WORDS, colour_names
+from deixis.nodes.objects.colours import WORDS, colour_names, white_gains
 
 PAINTS = {
     "red": ["#b3161c", "#ff0000", "#8b0000", "#dc143c"],
@@ -62,3 +62,37 @@ def test_probabilities_are_probabilities() -> None:
 
 def test_no_pixels_no_colour() -> None:
     assert colour_names(patch("#ff0000"), np.zeros((20, 20), bool)) == {}
+
+
+LIGHTS = {
+    "bright": (1.0, 1.0, 1.0), "dim": (0.4, 0.4, 0.4), "warm": (0.42, 0.55, 0.7),
+    "cold": (0.8, 0.66, 0.55),
+}  # fmt: skip
+
+
+def lit_scene(code: str, light: tuple[float, float, float]) -> np.ndarray:
+    """A patch on a light table, in some light (B G R)."""
+    scene = np.repeat(np.repeat(patch("#dedad2"), 12, axis=0), 16, axis=1)
+    scene[100:140, 140:180] = patch(code)[0, 0]
+    linear = (scene / 255) ** 2.2 * light
+    return np.rint(255 * linear ** (1 / 2.2)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+@pytest.mark.parametrize("word", PAINTS)
+def test_the_light_does_not_change_the_word(word: str, light: str) -> None:
+    scene = lit_scene(PAINTS[word][0], LIGHTS[light])
+    thing = scene[100:140, 140:180]
+    names = colour_names(thing, np.ones(thing.shape[:2], bool), white_gains(scene))
+    assert next(iter(names)) == word
+
+
+def test_without_a_reference_dim_white_is_grey() -> None:
+    scene = lit_scene("#ffffff", LIGHTS["dim"])
+    thing = scene[100:140, 140:180]
+    assert next(iter(colour_names(thing, np.ones(thing.shape[:2], bool)))) == "grey"
+
+
+def test_a_picture_without_anything_grey_is_taken_as_it_is() -> None:
+    red = np.tile(patch("#b3161c"), (12, 16, 1))
+    np.testing.assert_array_equal(white_gains(red), np.ones(3))

@@ -70,6 +70,24 @@ def test_the_centre_of_the_object_is_where_its_offset_says() -> None:
     assert np.linalg.norm(detection.position_base_m - [0.5, 0.1, 0.045]) < 0.012
 
 
+@pytest.mark.parametrize("dictionary", ["APRILTAG_36h11", "4X4_50"])
+def test_corners_are_found_without_a_shift(dictionary: str) -> None:
+    cam, rng, off = camera(), np.random.default_rng(0), []
+    source = FiducialSource(
+        FiducialParams(dictionary=dictionary, tags=(Tag(id=7, name="box", size_m=0.06),))
+    )
+    for _ in range(12):
+        pose = lying(rng.uniform(0.35, 0.7), rng.uniform(-0.25, 0.25), rng.uniform(-3, 3))
+        half = 0.03 * np.array([[-1, 1, 0], [1, 1, 0], [1, -1, 0], [-1, -1, 0]])
+        true = cam.project(half @ pose[:3, :3].T + pose[:3, 3])
+        ((number, found),) = source.corners(draw(7, pose, 0.06, cam, dictionary))
+        assert number == 7
+        off.append(found - true)
+    mean = np.concatenate(off).mean(axis=0)
+    assert np.abs(mean).max() < 0.12
+    assert np.abs(np.concatenate(off)).max() < 0.6
+
+
 def test_tags_that_are_not_listed_are_ignored() -> None:
     cam = camera()
     source = FiducialSource(FiducialParams(tags=(Tag(id=1, name="cup", size_m=0.06),)))

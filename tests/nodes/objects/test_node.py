@@ -61,7 +61,7 @@ def test_frames_in_between_are_skipped(bench: NodeBench) -> None:
     play(bench, table(THINGS), 1.0, 1.0)
     before = len(bench.outputs["scene"])
     play(bench, table(THINGS), 2.0, 2.0)
-    assert len(bench.outputs["scene"]) - before == pytest.approx(10, abs=1)
+    assert len(bench.outputs["scene"]) - before == pytest.approx(20, abs=1)
 
 
 def test_an_arm_over_the_table_changes_no_id(bench: NodeBench) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deixis.nodes.objects.source import Detection, Observation
-from deixis.nodes.objects.tracker import Tracker, TrackerParams, merge
+from deixis.nodes.objects.tracker import Tracker, TrackerParams
 from deixis.runtime.clock import NS_PER_S
 
 SIZE = (640, 480)
@@ -201,12 +201,67 @@ def test_ids_are_stable_under_noise_and_occlusion(places, hidden, seed) -> None:
             assert np.linalg.norm(moved) < 0.03
 
 
-def test_merging_keeps_the_tag_and_takes_the_box_of_the_region() -> None:
-    tag = at(0.5, 0, name="box", hint="tag-4", box_px=(310.0, 220.0, 20.0, 20.0))
-    region = at(0.51, 0.01, names={}, box_px=(290.0, 200.0, 60.0, 60.0))
-    other = at(0.3, 0.2, names={})
-    free = np.ones((48, 64), bool)
-    merged = merge([Observation((tag,)), Observation((region, other), free)])
-    assert [d.hint for d in merged.detections] == ["tag-4", ""]
-    assert merged.detections[0].box_px == region.box_px
-    assert merged.free is free
+def test_two_that_are_seen_as_one_heap_stay_where_they_are() -> None:
+    player = Player()
+    left, right = at(0.5, 0.05), at(0.5, -0.05, name="bottle", colour="blue")
+    before = player.show(left, right, times=3)
+    x, y = left.box_px[0], left.box_px[1]
+    width = right.box_px[0] + right.box_px[2] - x
+    heap = at(0.5, 0.0, names={}, colours={}, box_px=(x, y, width, 50.0), radius_m=0.09)
+    after = player.show(heap, times=20)
+    assert after.keys() == before.keys()
+    for key, thing in after.items():
+        assert thing.position_base_m == before[key].position_base_m
+        assert thing.last_seen_ns == player.now_ns
+
+
+def test_a_moving_thing_passes_a_resting_one_of_its_kind() -> None:
+    player = Player()
+    places = np.linspace(0.2, -0.2, 12)
+    first = player.show(at(0.5, 0.0), at(0.52, places[0]), times=3)
+    for y in places:
+        hides = abs(y) < 0.05
+        # While it passes, only one of the two is seen.
+        seen = [at(0.52, y)] if hides else [at(0.5, 0.0), at(0.52, y)]
+        player.show(*seen, bare=False)
+    objects = player.show(at(0.5, 0.0), at(0.52, places[-1]), times=8)
+    assert objects.keys() == first.keys()
+    for key in first:
+        rests = abs(first[key].position_base_m[1]) < 0.01
+        assert (abs(objects[key].position_base_m[1]) < 0.02) == rests
+
+
+def test_an_object_carries_its_embedding_and_height() -> None:
+    player = Player()
+    player.show(at(0.5, 0), times=2)
+    (track,) = player.tracker.tracks
+    vector = np.full(16, 0.25, np.float32)
+    track.see({"mug": 0.5}, {"red": 1.0}, vector, track.box_px, player.now_ns)
+    (thing,) = player.objects().values()
+    assert np.frombuffer(thing.embedding, "<f2") == pytest.approx(vector, abs=1e-3)
+    assert thing.height_m == 0.08
+    # What was taught comes first; the detector's noun has what that leaves open.
+    assert thing.names == pytest.approx({"mug": 0.5, "cup": 0.45})
+
+
+def test_what_turns_up_beside_a_hand_has_to_last() -> None:
+    player = Player()
+    player.show(at(0.5, 0), times=8)
+    for k in range(10):
+        player.now_ns += NS_PER_S // 10
+        seen = (at(0.5, 0), at(0.3, 0.2)) if k < 8 else (at(0.5, 0),)
+        player.tracker.update(Observation(seen, np.ones((48, 64), bool)), SIZE, player.now_ns)
+        player.tracker.name_new(player.now_ns, hands=True)
+        assert list(player.objects()) == ["cup-1"]
+
+
+def test_two_quick_views_are_a_fragment_until_they_last() -> None:
+    player = Player()
+    player.show(at(0.5, 0), times=8)
+    for _ in range(3):
+        player.now_ns += NS_PER_S // 30
+        both = Observation((at(0.5, 0), at(0.3, 0.2)), None)
+        player.tracker.update(both, SIZE, player.now_ns)
+        player.tracker.name_new(player.now_ns)
+    assert list(player.objects()) == ["cup-1"]
+    assert len(player.show(at(0.5, 0), at(0.3, 0.2))) == 2

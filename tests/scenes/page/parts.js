@@ -12,11 +12,12 @@ export function randoms(seed) {
   };
 }
 
-// A matt surface: base colour, soft blotches and fine grain along one direction.
-export function surface(seed, rgb, { blotch, grain, streak }) {
+// A matt surface: base colour, soft blotches and fine grain along one direction. `cpu` paints it
+// without the GPU, which, where it is software, takes many small strokes far more slowly.
+export function surface(seed, rgb, { blotch, grain, streak, cpu = false }) {
   const size = 512;
   const canvas = new OffscreenCanvas(size, size);
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: cpu });
   const random = randoms(seed);
   context.fillStyle = `rgb(${rgb.join(",")})`;
   context.fillRect(0, 0, size, size);
