@@ -75,6 +75,7 @@ class Reading:
         spoken: What must have been said, as the recogniser would write it: the sentence with the
             fillers that were heard.
         exact: It was heard just so.
+        ends_exactly: Its last word was heard just so, and nothing after it.
         cost: Cost of the alignment.
         per_word: The same per word.
         words: The words that were heard.
@@ -85,6 +86,7 @@ class Reading:
     extendable: bool
     spoken: str
     exact: bool
+    ends_exactly: bool
     cost: float
     per_word: float
     words: tuple[Word, ...] = ()
@@ -270,6 +272,7 @@ class Grammar:
             extendable=bool(graph.extendable[path.end]),
             spoken=written(spoken, raw),
             exact=all(s.cost <= FILLER_COST for s in path.steps),
+            ends_exactly=bool(path.steps) and path.steps[-1].cost <= FILLER_COST,
             cost=path.cost,
             per_word=per_word,
             words=tuple(words),
@@ -338,6 +341,7 @@ class Grammar:
                     extendable=False,
                     spoken=written([*before, *said], raw),
                     exact=same and prefix_cost <= FILLER_COST,
+                    ends_exactly=same,
                     cost=cost,
                     per_word=cost,
                     words=tuple(words),

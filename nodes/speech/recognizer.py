@@ -355,8 +355,8 @@ class Recognizer:
 
     def _may_be_whole(self, utterance: Utterance) -> bool:
         """Whether what looks unfinished could be a whole sentence that was misheard."""
-        # "Turn on the …", heard just so, is no mishearing of "turn on that".
-        if utterance.best is None or utterance.best.exact:
+        # "… on the", heard just so, is no mishearing of "… on that".
+        if utterance.best is None or utterance.best.ends_exactly:
             return False
         whole = next((r for r in utterance.readings if r.parse.complete), None)
         return whole is not None and self._is_sure(whole)
@@ -367,7 +367,9 @@ class Recognizer:
         While it could go on, its beginning was the likeliest reading; that is ruled out now.
         """
         best = utterance.best
-        if best is None or best.exact or not self._is_sure(best) or self._is_click(utterance):
+        if best is None or best.ends_exactly or not self._is_sure(best):
+            return ()
+        if self._is_click(utterance):
             return ()
         whole = tuple(self._grammar.finished(utterance.readings))
         return whole if whole and self._is_sure(whole[0]) else ()

@@ -217,6 +217,26 @@ def test_rescoring_prefers_what_was_heard() -> None:
     assert best[-1].parse.confidence < 0.5
 
 
+def test_a_sentence_that_is_over_is_judged_among_whole_ones() -> None:
+    readings = GRAMMAR.readings("put it in the bx")
+    unfinished = next(r for r in readings if r.parse.text == "put it in the")
+    whole = next(r for r in readings if r.parse.text == "put it in the box")
+    # The beginning loses less: it leaves out what was hard to hear.
+    going_on = GRAMMAR.rescored([unfinished, whole], [0.5, 4.0], [1.0, 8.0], ())
+    assert not going_on[0].parse.complete
+    over = GRAMMAR.finished(going_on)
+    assert [r.parse.text for r in over] == ["put it in the box"]
+    assert over[0].parse.confidence > going_on[-1].parse.confidence
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_exactly"),
+    [("but it next to the", True), ("turn on the", True), ("put it in the bx", False)],
+)
+def test_whether_the_last_word_was_heard_just_so(text: str, ends_exactly: bool) -> None:
+    assert GRAMMAR.readings(text)[0].ends_exactly == ends_exactly
+
+
 @pytest.mark.parametrize("text", ["", "   ", "…", "?!"])
 def test_no_words_no_reading(text: str) -> None:
     assert parse_text(GRAMMAR, text) == []
