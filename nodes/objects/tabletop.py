@@ -64,7 +64,7 @@ class TabletopParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     min_radius_m: float = 0.007
     max_radius_m: float = 0.2
     max_height_m: float = 0.3
-    min_iou: float = 0.6
+    min_iou: float = 0.52
     working_width_px: int = 320
 
 

@@ -222,7 +222,7 @@ def test_a_sentence_that_is_over_is_judged_among_whole_ones() -> None:
     unfinished = next(r for r in readings if r.parse.text == "put it in the")
     whole = next(r for r in readings if r.parse.text == "put it in the box")
     # The beginning loses less: it leaves out what was hard to hear.
-    going_on = GRAMMAR.rescored([unfinished, whole], [0.5, 4.0], [1.0, 8.0], ())
+    going_on = GRAMMAR.rescored([unfinished, whole], [0.5, 9.0], [1.0, 8.0], ())
     assert not going_on[0].parse.complete
     over = GRAMMAR.finished(going_on)
     assert [r.parse.text for r in over] == ["put it in the box"]
