@@ -34,6 +34,7 @@ from deixis.nodes.speech.grammar import Grammar, Reading, open_grammar
 from deixis.nodes.speech.moonshine import Moonshine
 from deixis.nodes.speech.recognizer import EventKind, Recognizer, Settings, Utterance
 from deixis.runtime.bundle import Bundle
+from deixis.runtime.cli.run import DEFAULT_BUNDLE
 from deixis.runtime.clock import NS_PER_S
 from deixis.runtime.messages import AudioChunk, Header
 
@@ -131,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     collecting.add_argument("--limit", type=int)
     collecting.add_argument("--noise", type=Path)
     collecting.add_argument("--snr", type=float, nargs="*", default=[])
-    collecting.add_argument("--bundle", type=Path, default=Path("bundles/cpu"))
+    collecting.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE)
     collecting.add_argument("--out", type=Path, required=True)
     fitting = jobs.add_parser("fit")
     fitting.add_argument("evidence", type=Path, nargs="+")

@@ -45,6 +45,7 @@ from deixis.nodes.objects.source import Box
 from deixis.nodes.objects.tabletop import TabletopParams, TabletopSource
 from deixis.nodes.objects.workspace import Workspace
 from deixis.runtime.bundle import Bundle
+from deixis.runtime.cli.run import DEFAULT_BUNDLE
 from deixis.runtime.errors import MediaError
 
 EVERY_S = 0.5
@@ -157,7 +158,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.find", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("tests/scenes"), metavar="FOLDER")
-    parser.add_argument("--bundle", type=Path, default=Path("bundles/cpu"), metavar="DIR")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, metavar="DIR")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, metavar="N")
     parser.add_argument("--out", type=Path, metavar="FILE")
     parser.add_argument("--json", action="store_true")

@@ -22,15 +22,21 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}", hint=f"{self.prog} --help")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with all installed verbs."""
+def build_parser(wanted: str = "") -> argparse.ArgumentParser:
+    """The parser with all installed verbs.
+
+    Args:
+        wanted: Where this is a verb, it is the only one: the others, whose modules take a while to
+            import, are not needed to run it.
+    """
     parser = _Parser(
         prog="deixis",
         description="A person speaks and points, and the robot does it, entirely on the robot.",
     )
     parser.add_argument("--version", action="version", version=f"deixis {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name in verb_names():
+    names = verb_names()
+    for name in (wanted,) if wanted in names else names:
         module = verb_module(name)
         verb = verbs.add_parser(
             name,
@@ -53,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = build_parser().parse_args(arguments)
+        args = build_parser(*arguments[:1]).parse_args(arguments)
         code: int = args.run(args)
     except DeixisError as error:
         if "--json" in arguments:

@@ -21,10 +21,9 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deixis.export.bench.settings import count, node_params
+from deixis.export.bench.settings import add_shared, node_params
 
 if TYPE_CHECKING:
     from deixis.export.bench.hands_golden import Golden
@@ -54,22 +53,15 @@ class Measured:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add = parser.add_argument
-    add(
-        "--data", type=Path, required=True, metavar="FOLDER",
-        help="golden landmarks with their pictures and videos, or episodes",
-    )  # fmt: skip
-    add(
-        "--bundle", type=Path, default=Path("bundles/cpu"), help="the models (default: %(default)s)"
+    add_shared(
+        parser,
+        data="golden landmarks with their pictures and videos, or episodes",
+        limited="pictures and videos",
+        node="hands",
+        example="max_hands=4",
     )
-    add("--limit", type=count, metavar="N", help="only N pictures and videos, spread evenly")
-    add(
-        "--set", action="append", default=[], metavar="PARAM=VALUE", dest="settings",
-        help="a parameter of the hands node, such as max_hands=4",
-    )  # fmt: skip
-    add("--mediapipe", action="store_true", help="also measure MediaPipe's own tracker")
-    add(
-        "--out", type=Path, metavar="FILE", help="write the figures, with machine and date, as JSON"
+    parser.add_argument(
+        "--mediapipe", action="store_true", help="also measure MediaPipe's own tracker"
     )
 
 

@@ -32,10 +32,9 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deixis.export.bench.settings import count, node_params
+from deixis.export.bench.settings import add_shared, node_params
 
 if TYPE_CHECKING:
     from deixis.export.bench.objects_data import ObjectsData
@@ -66,21 +65,12 @@ class Measured:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add = parser.add_argument
-    add(
-        "--data", type=Path, required=True, metavar="FOLDER",
-        help="scenes with their truth, or a folder of pictures per class",
-    )  # fmt: skip
-    add(
-        "--bundle", type=Path, default=Path("bundles/cpu"), help="the models (default: %(default)s)"
-    )
-    add("--limit", type=count, metavar="N", help="only N scenes or classes, spread evenly")
-    add(
-        "--set", action="append", default=[], metavar="PARAM=VALUE", dest="settings",
-        help="a parameter of the objects node, such as rate_hz=5",
-    )  # fmt: skip
-    add(
-        "--out", type=Path, metavar="FILE", help="write the figures, with machine and date, as JSON"
+    add_shared(
+        parser,
+        data="scenes with their truth, or a folder of pictures per class",
+        limited="scenes or classes",
+        node="objects",
+        example="rate_hz=5",
     )
 
 

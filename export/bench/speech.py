@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deixis.runtime.cli.run import DEFAULT_BUNDLE
 from deixis.runtime.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, required=True, metavar="FOLDER", help="recordings with labels.json")
     add("--labels", type=Path, metavar="FILE", help="labels in place of FOLDER/labels.json")
     add("--domain", default="tabletop", help="name or YAML file (default: %(default)s)")
-    add(
-        "--bundle", type=Path, default=Path("bundles/cpu"), help="the models (default: %(default)s)"
-    )
+    add("--bundle", type=Path, default=DEFAULT_BUNDLE, help="the models (default: %(default)s)")
     add("--noise", type=Path, metavar="FILE", help="noise to add, a WAV or FLAC file")
     add(
         "--snr", type=_levels, default=(), metavar="DB,…",

@@ -101,9 +101,9 @@ class ObjectsNode(Node[ObjectsParams]):
         self._sources, self._external = make_sources(
             params, self.context.base_dir, self.context.node_id
         )
-        self._looks = Looks(None, None)
+        named = params.gallery is not None
+        self._looks = Looks(open_embedder(self.bundle()) if named else None, None)
         if params.gallery is not None:
-            self._looks = Looks(open_embedder(self.bundle()), None)
             self._folder = GalleryFolder(self.path(params.gallery))
             self._lessons = Lessons(self._folder)
             self._open_gallery()

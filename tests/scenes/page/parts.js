@@ -1,4 +1,5 @@
-// What the pages share: seeded random numbers, matt surfaces, the skin of the hand, the arm.
+// What the pages share: seeded random numbers, matt surfaces, the skin of the hand, the arm and
+// how both are placed, and the finished picture.
 import * as THREE from "three";
 
 // A small, seeded generator (mulberry32), so that textures are the same every time.
@@ -81,4 +82,25 @@ export function arm() {
   limb(0.043, 0.054, 0.075, 0.5, new THREE.MeshStandardMaterial({ color: 0x2c3a55, roughness: 0.95 }));
   group.matrixAutoUpdate = false;
   return group;
+}
+
+// Place hand and arm; without bones there are none.
+export function placeHand(hand, sleeve, bones) {
+  hand.group.visible = sleeve.visible = bones !== null;
+  if (bones !== null) {
+    hand.bones.forEach((bone, i) => bone.matrixWorld.set(...bones[i]));
+    const wrist = hand.bones.findIndex((bone) => bone.name === "wrist");
+    sleeve.matrix.set(...bones[wrist]);
+    sleeve.matrixWorldNeedsUpdate = true;
+  }
+}
+
+// A finished picture as a data URL.
+export async function png(picture) {
+  const blob = await picture.convertToBlob({ type: "image/png" });
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(blob);
+  });
 }

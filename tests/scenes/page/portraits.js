@@ -5,7 +5,7 @@
 // Units are metres in the base frame; matrices are row by row.
 import * as THREE from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
-import { arm, skin, surface } from "/page/parts.js";
+import { arm, png, skin, surface } from "/page/parts.js";
 
 const HAND = "/node_modules/@webxr-input-profiles/assets/dist/profiles/generic-hand/right.glb";
 let renderer, scene, camera, hand, sleeve, heads, sun, sky, wall, clutter, picture, pencil;
@@ -89,10 +89,5 @@ window.draw = async (frame) => {
   light(frame, middle);
   renderer.render(scene, camera);
   pencil.drawImage(renderer.domElement, 0, 0, picture.width, picture.height);
-  const blob = await picture.convertToBlob({ type: "image/png" });
-  return new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.readAsDataURL(blob);
-  });
+  return png(picture);
 };

@@ -5,7 +5,7 @@
 // Units are metres in the robot's base frame, z up. Nothing here depends on time or on the machine.
 import * as THREE from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
-import { arm, skin, surface } from "/page/parts.js";
+import { arm, placeHand, png, skin, surface } from "/page/parts.js";
 import { build } from "/page/things.js";
 
 const HAND = "/node_modules/@webxr-input-profiles/assets/dist/profiles/generic-hand/right.glb";
@@ -82,19 +82,8 @@ window.setUp = async (stage) => {
 };
 
 window.draw = async ({ bones }) => {
-  hand.group.visible = sleeve.visible = bones !== null;
-  if (bones !== null) {
-    hand.bones.forEach((bone, i) => bone.matrixWorld.set(...bones[i]));
-    const wrist = hand.bones.findIndex((bone) => bone.name === "wrist");
-    sleeve.matrix.set(...bones[wrist]);
-    sleeve.matrixWorldNeedsUpdate = true;
-  }
+  placeHand(hand, sleeve, bones);
   renderer.render(scene, camera);
   pencil.drawImage(renderer.domElement, 0, 0, picture.width, picture.height);
-  const blob = await picture.convertToBlob({ type: "image/png" });
-  return new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.readAsDataURL(blob);
-  });
+  return png(picture);
 };

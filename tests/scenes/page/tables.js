@@ -8,7 +8,7 @@
 // Units are metres in the robot's base frame, z up.
 import * as THREE from "three";
 import { GLTFLoader } from "three/examples/jsm/loaders/GLTFLoader.js";
-import { arm, skin } from "/page/parts.js";
+import { arm, placeHand, png, skin } from "/page/parts.js";
 import { cover, ware } from "/page/wares.js";
 
 const HAND = "/node_modules/@webxr-input-profiles/assets/dist/profiles/generic-hand/right.glb";
@@ -157,21 +157,10 @@ window.draw = async ({ poses, bones }) => {
     things[i].position.set(x, y, z);
     things[i].rotation.z = yaw;
   });
-  hand.group.visible = sleeve.visible = bones !== null;
-  if (bones !== null) {
-    hand.bones.forEach((bone, i) => bone.matrixWorld.set(...bones[i]));
-    const wrist = hand.bones.findIndex((bone) => bone.name === "wrist");
-    sleeve.matrix.set(...bones[wrist]);
-    sleeve.matrixWorldNeedsUpdate = true;
-  }
+  placeHand(hand, sleeve, bones);
   renderer.render(scene, camera);
   pencil.drawImage(renderer.domElement, 0, 0, picture.width, picture.height);
-  const blob = await picture.convertToBlob({ type: "image/png" });
-  const url = await new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.readAsDataURL(blob);
-  });
+  const url = await png(picture);
 
   poses.forEach((pose, i) => {
     if (alone[i].pose !== String(pose)) alone[i] = { pose: String(pose), seen: outline(i) };
