@@ -33,7 +33,7 @@ demo: setup
 	@echo "== playing the recorded episodes"
 	@$(BIN)/deixis demo --bundle $(BUNDLE)
 
-test: setup $(VENV)/.mic
+test: setup $(VENV)/.test
 	@echo "== building the CPU bundle from the pretrained weights (nothing to do when up to date)"
 	@$(BIN)/deixis export all --preset cpu --out $(BUNDLE)
 	@echo "== running the tests"
@@ -78,16 +78,18 @@ $(VENV)/.ready: setup.py pyproject.toml constraints.txt
 	@$(BIN)/python -c 'import torch' 2>/dev/null || \
 	  $(PIP) install --no-deps --retries 0 --timeout 15 --index-url $(TORCH_INDEX) $(TORCH) 2>/dev/null || \
 	  $(PIP) install -c constraints.txt $(TORCH)
-	@echo "== installing deixis[export,find,dev]"
-	@$(PIP) install -c constraints.txt -e '.[export,find,dev]' 2>&1 | { grep -iv warning || true; }
+	@echo "== installing deixis[export,find,sign,dev]"
+	@$(PIP) install -c constraints.txt -e '.[export,find,sign,dev]' 2>&1 | { grep -iv warning || true; }
 	@touch $@
 
-# PyAudio has no wheels for Linux; the tests record through ALSA with it.
-$(VENV)/.mic: $(VENV)/.ready
+# PyAudio has no wheels for Linux; the tests record through ALSA with it. TensorRT-RTX builds engines
+# without a GPU; it has wheels for x86-64 only.
+$(VENV)/.test: $(VENV)/.ready
 	@$(call system_packages,gcc libc6-dev portaudio19-dev)
 	@$(BIN)/python -c 'import sysconfig, pathlib, sys; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' || { $(call system_packages,python3-dev); }
-	@echo "== building PyAudio, installing the wake words"
-	@$(PIP) install -c constraints.txt -e '.[mic,wake]' 2>&1 | { grep -iv warning || true; }
+	@echo "== building PyAudio, installing the wake words and TensorRT-RTX"
+	@extras=mic,wake; test "$$(uname -m)" != x86_64 || extras=$$extras,rtx; \
+	  $(PIP) install -c constraints.txt -e ".[$$extras]" 2>&1 | { grep -iv warning || true; }
 	@touch $@
 
 $(WHEELS)/.ready: $(VENV)/.ready export/weights/wheels.py

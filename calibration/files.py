@@ -85,12 +85,20 @@ def write_json(
     Raises:
         CalibrationError: The file cannot be written.
     """
+    write_whole(msgspec.json.format(msgspec.json.encode(value, enc_hook=enc_hook), indent=2), path)
+
+
+def write_whole(text: bytes, path: str | Path) -> None:
+    """Write a calibration's text; an existing file is replaced whole or not at all.
+
+    Raises:
+        CalibrationError: The file cannot be written.
+    """
     path = Path(path)
-    data = msgspec.json.format(msgspec.json.encode(value, enc_hook=enc_hook), indent=2)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(data + b"\n")
+            file.write(text + b"\n")
         os.chmod(file.name, 0o644)
         os.replace(file.name, path)
     except OSError as cause:

@@ -23,9 +23,10 @@ from deixis.export.weights.wheels import Member
 from deixis.nodes.hands.crop import Crop
 from deixis.nodes.hands.gestures import STEPS
 from deixis.nodes.hands.palm import Letterbox, PalmDetector
-from deixis.runtime.bundle import LatencyInfo, MetricInfo
+from deixis.runtime.bundle import MetricInfo
 from deixis.runtime.engines import EngineSpecs, TensorSpec, open_model
 from deixis.runtime.errors import ExportError
+from deixis.runtime.measured import LatencyInfo
 
 BOX_FLOOR_PX = 0.5
 SCORE_FLOOR = 0.05

@@ -1,7 +1,10 @@
-"""A bundle: the models, tokenizer and domain that a robot loads, with their hashes and figures.
+"""A bundle: the models, tokenizer and calibration that a robot loads, with hashes and figures.
 
-A bundle is a folder with ``manifest.json`` (schema 1) and the files it lists. It is written by the
-export and verified when the daemon starts.
+A bundle is a folder with ``manifest.json`` (schema 2) and the files it lists. It is written by the
+export and verified when the daemon starts. The manifest is the same, byte for byte, whenever the
+same things are exported: times and latencies lie beside it (:mod:`deixis.runtime.measured`). It
+holds the hash of every file, so a signature of it alone covers the whole bundle
+(:mod:`deixis.runtime.signing`).
 
     python -c "from deixis.runtime.bundle import Bundle; print(Bundle.open('bundles/cpu').verify())"
 """
@@ -15,13 +18,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from deixis.runtime.errors import BundleError
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
+
+Format = Literal["onnx", "ort"]
+Precision = Literal["fp32", "fp16", "int8", "as-shipped"]
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +58,7 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MetricInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The check a model passed before it was packed.
+    """A check that a model passed before it was packed: does it compute what its original does?
 
     Attributes:
         name: What was measured, with its unit.
@@ -68,36 +75,73 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     n: int
 
 
-class LatencyInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Latency measured at export: milliseconds, one thread, on the exporting machine."""
+class TaskInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How well a model does what it is there for; in percent, more is better.
 
-    p50_ms: float
-    p95_ms: float
+    Attributes:
+        name: What was measured.
+        value: Of the model as packed.
+        reference: Of the FP32 model that was not pruned, on the same things.
+        floor: What ``value`` had to reach.
+        n: On how many things.
+    """
+
+    name: str
+    value: float
+    reference: float
+    floor: float
     n: int
+
+
+class ReferenceInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The FP32 model that was not pruned, which a model is compared with.
+
+    Attributes:
+        size_bytes: Of its file.
+        macs: Multiply-accumulates of one inference; None: not counted.
+    """
+
+    size_bytes: int
+    macs: int | None
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model of the bundle.
 
     Attributes:
-        role: What it is used for: ``speech_encoder``, ``speech_decoder``, ``palm_detector``,
-            ``hand_landmarks``, ``crop_embedding``.
-        file: Its ONNX (or ORT) file.
-        precision: ``fp32``, ``int8`` or ``as-shipped``.
+        role: What it is used for: ``speech_encoder``, ``hand_landmarks``, ``crop_embedding``, …
+        file: Its file.
+        format: ``onnx``, or ``ort`` (ONNX Runtime's own).
+        precision: Of its weights and arithmetic; ``as-shipped``: whatever its maker chose.
+        backend: What it was emitted for: ``onnxruntime-cpu``, ``tensorrt``, …
+        pruned: Share of the channels that was asked to be removed; 0: none.
+        macs: Multiply-accumulates of one inference; None: not counted.
         inputs: Its inputs.
         outputs: Its outputs.
-        metric: The check it passed.
-        latency: How fast it was.
+        checks: Where its FP32 form was compared with the original.
+        task: How well it does its work; None: not measured.
+        reference: What it is compared with; None: it is that itself.
+        calibration: The ranges that its INT8 form was made with.
+        notes: What the export had to do differently than asked, and layers left in float, in words.
+        fingerprint: Hash of everything its export depended on; equal means up to date.
         source: Its weights.
     """
 
     role: str
     file: FileEntry
-    precision: str
+    format: Format
+    precision: Precision
+    backend: str
+    pruned: float = 0.0
+    macs: int | None = None
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
-    metric: MetricInfo | None
-    latency: LatencyInfo | None
+    checks: tuple[MetricInfo, ...]
+    task: TaskInfo | None = None
+    reference: ReferenceInfo | None = None
+    calibration: FileEntry | None = None
+    notes: tuple[str, ...] = ()
+    fingerprint: str = ""
     source: SourceInfo
 
 
@@ -106,23 +150,27 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         schema: Version of this format.
-        name: Name of the bundle.
         preset: Export preset that made it.
-        created_at: UTC, ISO 8601.
-        fingerprint: Hash of everything the export depended on; equal means up to date.
+        fingerprint: Hash of the models' fingerprints.
         versions: Versions of the packages that took part.
         models: Models by role.
         files: Other files by use: ``tokenizer``.
     """
 
     schema: int
-    name: str
     preset: str
-    created_at: str
     fingerprint: str
     versions: dict[str, str]
     models: dict[str, ModelEntry]
     files: dict[str, FileEntry]
+
+    def entries(self) -> Iterator[FileEntry]:
+        """Every file of the bundle."""
+        for model in self.models.values():
+            yield model.file
+            if model.calibration is not None:
+                yield model.calibration
+        yield from self.files.values()
 
 
 def sha256_of(path: Path) -> str:
@@ -138,11 +186,18 @@ def file_entry(root: Path, path: str) -> FileEntry:
 
 
 class Bundle:
-    """An opened bundle; use :meth:`open`."""
+    """An opened bundle; use :meth:`open`.
 
-    def __init__(self, root: Path, manifest: Manifest) -> None:
+    Attributes:
+        root: Its folder.
+        manifest: What it says of itself.
+        manifest_bytes: The same as it was read: what a signature is made of.
+    """
+
+    def __init__(self, root: Path, manifest: Manifest, manifest_bytes: bytes) -> None:
         self.root = root
         self.manifest = manifest
+        self.manifest_bytes = manifest_bytes
 
     @classmethod
     def open(cls, path: Path | str) -> Bundle:
@@ -152,33 +207,36 @@ class Bundle:
             BundleError: No bundle, an unknown schema, or a missing file.
         """
         root = Path(path).expanduser().resolve()
-        remake = f"deixis export all --preset cpu --out {path}"
+        remake = _remake("cpu", path)
         manifest_path = root / MANIFEST
         if not root.is_dir():
             raise BundleError(f"there is no bundle at {root}", hint=remake)
         if not manifest_path.is_file():
             raise BundleError(f"{root} is not a bundle: it has no {MANIFEST}", hint=remake)
-        raw = manifest_path.read_bytes()
         try:
-            schema = msgspec.json.decode(raw).get("schema")
-        except (msgspec.DecodeError, AttributeError) as cause:
+            raw = manifest_path.read_bytes()
+            plain = msgspec.json.decode(raw, type=dict)
+        except OSError as cause:
+            raise BundleError(f"cannot read {manifest_path}: {cause.strerror}") from cause
+        except (msgspec.DecodeError, UnicodeDecodeError) as cause:
             raise BundleError(f"{manifest_path} is not valid JSON: {cause}", hint=remake) from cause
-        if schema != SCHEMA:
+        if plain.get("schema") != SCHEMA:
             raise BundleError(
-                f"{manifest_path} has schema {schema!r}; this deixis reads schema {SCHEMA}",
-                hint=remake,
+                f"{manifest_path} has schema {plain.get('schema')!r}; "
+                f"this deixis reads schema {SCHEMA}",
+                hint=_remake(str(plain.get("preset", "cpu")), path),
             )
         try:
             manifest = msgspec.json.decode(raw, type=Manifest)
         except msgspec.ValidationError as cause:
             raise BundleError(f"{manifest_path}: {cause}", hint=remake) from cause
-        bundle = cls(root, manifest)
-        for entry in bundle._entries():
+        for entry in manifest.entries():
+            # Unlike Path.is_file, it has an answer for every string.
+            if not os.path.isfile(root / entry.path):
+                raise BundleError(f"{root} is incomplete: {entry.path} is missing", hint=remake)
             if not (root / entry.path).resolve().is_relative_to(root):
                 raise BundleError(f"{manifest_path}: {entry.path} lies outside the bundle")
-            if not (root / entry.path).is_file():
-                raise BundleError(f"{root} is incomplete: {entry.path} is missing", hint=remake)
-        return bundle
+        return cls(root, manifest, raw)
 
     def verify(self) -> int:
         """Check the hash of every file.
@@ -189,15 +247,32 @@ class Bundle:
         Raises:
             BundleError: A file is not the one that the manifest describes.
         """
-        entries = list(self._entries())
+        entries = list(self.manifest.entries())
         for entry in entries:
-            path = self.root / entry.path
-            if path.stat().st_size != entry.size_bytes or sha256_of(path) != entry.sha256:
+            if not self.unchanged(entry):
                 raise BundleError(
-                    f"{path} has changed since the bundle was made (wrong sha256)",
-                    hint=f"deixis export all --preset {self.manifest.preset} --out {self.root}",
+                    f"{self.root / entry.path} has changed since the bundle was made "
+                    "(wrong sha256)",
+                    hint=self.remake,
                 )
         return len(entries)
+
+    def unchanged(self, entry: FileEntry) -> bool:
+        """Whether a file is the one that the manifest describes.
+
+        Raises:
+            BundleError: It cannot be read.
+        """
+        path = self.root / entry.path
+        try:
+            return path.stat().st_size == entry.size_bytes and sha256_of(path) == entry.sha256
+        except OSError as cause:
+            raise BundleError(f"cannot read {path}: {cause.strerror}") from cause
+
+    @property
+    def remake(self) -> str:
+        """The command that makes the bundle anew."""
+        return _remake(self.manifest.preset, self.root)
 
     def model(self, role: str) -> ModelEntry:
         """The model with this role.
@@ -210,7 +285,7 @@ class Bundle:
             raise BundleError(
                 f"bundle {self.root} has no model {role!r}; it has "
                 f"{', '.join(sorted(self.manifest.models))}",
-                hint=f"deixis export all --preset {self.manifest.preset} --out {self.root}",
+                hint=self.remake,
             )
         return entry
 
@@ -229,15 +304,20 @@ class Bundle:
             raise BundleError(f"bundle {self.root} has no file for {use!r}")
         return self.root / entry.path
 
-    def _entries(self) -> Iterator[FileEntry]:
-        yield from (model.file for model in self.manifest.models.values())
-        yield from self.manifest.files.values()
+
+def _remake(preset: str, path: Path | str) -> str:
+    return f"deixis export all --preset {preset} --out {path}"
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json`` into the bundle folder."""
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    (root / MANIFEST).write_bytes(data + b"\n")
+    """Write ``manifest.json`` into the bundle folder; equal manifests give equal bytes."""
+    (root / MANIFEST).write_bytes(encode(manifest))
+
+
+def encode(content: msgspec.Struct) -> bytes:
+    """JSON for people and hashes: indented, dicts sorted by key, a line's end at the end."""
+    data = msgspec.json.encode(content, order="deterministic")
+    return msgspec.json.format(data, indent=2) + b"\n"
 
 
 @contextmanager

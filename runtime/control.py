@@ -21,6 +21,7 @@ from deixis.runtime import messages as m
 from deixis.runtime.bus import endpoint
 from deixis.runtime.closing import Closing
 from deixis.runtime.errors import BusError, DaemonError, MessageError
+from deixis.runtime.signing import SignatureInfo
 from deixis.runtime.topics import TOPICS, Topic
 
 CONTROL = "ctl"
@@ -104,6 +105,7 @@ class Status(msgspec.Struct, frozen=True):
         state: ``starting``, ``ready``, ``degraded`` or ``closing``.
         graph: Graph file.
         bundle: Folder of the bundle.
+        signature: Who signed the bundle; None: nobody.
         pid: Process of the daemon.
         uptime_s: Since it was started.
         start_s: How long it took to become ready.
@@ -113,6 +115,7 @@ class Status(msgspec.Struct, frozen=True):
     state: str
     graph: str
     bundle: str | None
+    signature: SignatureInfo | None
     pid: int
     uptime_s: float
     start_s: float | None

@@ -30,6 +30,7 @@ from deixis.runtime.clock import NS_PER_MS, NS_PER_S
 from deixis.runtime.errors import BusError, DaemonError
 from deixis.runtime.frames import SHM_DIR
 from deixis.runtime.graph import DAEMON, DAEMON_OUTPUTS, Graph, Link
+from deixis.runtime.signing import SignatureInfo
 from deixis.runtime.supervisor import Supervisor
 
 _HEARTBEAT_MS = 1000.0 / topics.HEARTBEAT.rate_hz
@@ -45,6 +46,7 @@ class Daemon:
         run_dir: Folder for the sockets; made private.
         log_level: Level of the nodes' logs.
         metrics_port: Where to serve Prometheus metrics, if at all.
+        signature: Who signed the bundle, for the status.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Daemon:
         run_dir: Path,
         log_level: int = logging.INFO,
         metrics_port: int | None = None,
+        signature: SignatureInfo | None = None,
     ) -> None:
         self._graph = graph
+        self._signature = signature
         self._bundle = bundle
         self._run_dir = run_dir
         self._metrics_port = metrics_port
@@ -240,6 +244,7 @@ class Daemon:
             state=self._state,
             graph=str(self._graph.path),
             bundle=str(self._bundle.root) if self._bundle else None,
+            signature=self._signature,
             pid=os.getpid(),
             uptime_s=(now_ns - self._start_ns) / NS_PER_S,
             start_s=(self._ready_ns - self._start_ns) / NS_PER_S if self._ready_ns else None,

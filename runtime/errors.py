@@ -54,6 +54,10 @@ class BundleError(DeixisError):
     """A bundle is missing, incomplete, altered, or of an unknown schema."""
 
 
+class SignatureError(DeixisError):
+    """A bundle is not signed by the key that is required, or a key cannot be used."""
+
+
 class WeightsError(DeixisError):
     """Pretrained weights are missing or are not the ones that are pinned."""
 

@@ -17,7 +17,8 @@
     deixis graph nodes/graphs/demo.yaml
 
 The daemon takes part as the node ``daemon``, with the outputs ``typed``, ``talk``,
-``playback`` and ``heartbeat``. Relative paths in parameters start at the graph file's folder.
+``playback`` and ``heartbeat``. ``require_signature: robot.pub`` beside ``name`` refuses bundles
+that were not signed with that key. Relative paths start at the graph file's folder.
 """
 
 from __future__ import annotations
@@ -85,10 +86,19 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class GraphSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A graph file."""
+    """A graph file.
+
+    Attributes:
+        name: What it is called.
+        description: What it is for.
+        require_signature: File of a public key; the bundle must be signed by it
+            (:mod:`deixis.runtime.signing`).
+        nodes: Its nodes.
+    """
 
     name: str
     description: str = ""
+    require_signature: str | None = None
     nodes: list[NodeSpec]
 
 

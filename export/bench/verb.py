@@ -18,6 +18,7 @@ BENCHMARKS: Final = {
     "speech": "deixis.export.bench.speech",
     "hands": "deixis.export.bench.hands",
     "objects": "deixis.export.bench.objects",
+    "engines": "deixis.export.bench.engines",
 }
 HELP = "measure a part of deixis on data of your own; one table each"
 EXAMPLE = "deixis bench speech --data recordings --domain tabletop"

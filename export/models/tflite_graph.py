@@ -66,22 +66,15 @@ class ChannelPReLU(nn.Module):
         return out
 
 
-class ChannelPad(nn.Module):
-    """Zero channels appended at the end, as a fixed 1×1 convolution.
+class ChannelPad(nn.Conv2d):
+    """Zero channels appended at the end, as a 1×1 convolution.
 
-    A fixed convolution, so that pruning sees an ordinary layer between two widths.
+    A convolution, so that pruning sees an ordinary layer between two widths.
     """
 
-    weight: Tensor
-
     def __init__(self, channels: int, added: int) -> None:
-        super().__init__()
-        eye = torch.eye(channels + added, channels).reshape(channels + added, channels, 1, 1)
-        self.register_buffer("weight", eye)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Widen ``x`` [N,C,H,W] to [N,C+added,H,W]."""
-        return functional.conv2d(x, self.weight)
+        super().__init__(channels, channels + added, 1, bias=False)
+        self.weight.data = torch.eye(channels + added, channels)[:, :, None, None]
 
 
 class TfliteGraph(nn.Module):
@@ -143,7 +136,8 @@ class _Reshape(nn.Module):
         self.shape, self.picture = shape, picture
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x.permute(0, 2, 3, 1) if self.picture else x).reshape(self.shape)
+        shape = (x.shape[0], *self.shape[1:])  # the file's own batch is always 1
+        return (x.permute(0, 2, 3, 1) if self.picture else x).reshape(shape)
 
 
 class _SpatialMean(nn.Module):

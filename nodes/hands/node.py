@@ -7,6 +7,7 @@ bench.send("frame", Frame(Header(stamp_ns=1), image))
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -149,7 +150,7 @@ class HandsNode(Node[HandsParams]):
             engine.close()
 
     def _open(self, role: str) -> Engine:
-        engine = open_engine(self.bundle(), role)
+        engine = open_engine(self.bundle(), role, note=partial(self.note, "engine"))
         self._engines.append(engine)
         return engine
 

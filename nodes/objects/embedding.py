@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from deixis.nodes.objects.background import SurfaceModel, edge_contrast, log_picture
 from deixis.nodes.objects.source import Box, Image, Mask, integer_box
 from deixis.runtime.bundle import Bundle
-from deixis.runtime.engines import Engine, open_engine
+from deixis.runtime.engines import Engine, Note, open_engine
 
 ROLE, ADAPTER = "crop_embedding", "object_adapter"
 SIZE_PX = 224
@@ -75,15 +75,20 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
 
 
-def open_embedder(bundle: Bundle) -> CropEmbedder:
+def open_embedder(bundle: Bundle, note: Note | None = None) -> CropEmbedder:
     """The crop embedding of a bundle, with its adapter.
+
+    Args:
+        bundle: The bundle.
+        note: Hears what is not as it could be of their engines.
 
     Raises:
         BundleError: The bundle lacks one of them.
         EngineError: They cannot be opened.
     """
     key = bundle.model(ROLE).file.sha256 + bundle.model(ADAPTER).file.sha256
-    return CropEmbedder(open_engine(bundle, ROLE), open_engine(bundle, ADAPTER), key)
+    encoder, adapter = (open_engine(bundle, role, note=note) for role in (ROLE, ADAPTER))
+    return CropEmbedder(encoder, adapter, key)
 
 
 def object_crop(image: Image, box_px: Box, mask: Mask | None) -> Image:

@@ -8,6 +8,8 @@ scene = bench.outputs["scene"][-1]
 
 from __future__ import annotations
 
+from functools import partial
+
 from deixis.calibration.store import CameraCalibration, load_standing_camera
 from deixis.nodes.objects.embedding import open_embedder
 from deixis.nodes.objects.gallery import Gallery, NamingParams
@@ -102,7 +104,9 @@ class ObjectsNode(Node[ObjectsParams]):
             params, self.context.base_dir, self.context.node_id
         )
         named = params.gallery is not None
-        self._looks = Looks(open_embedder(self.bundle()) if named else None, None)
+        self._looks = Looks(
+            open_embedder(self.bundle(), partial(self.note, "engine")) if named else None, None
+        )
         if params.gallery is not None:
             self._folder = GalleryFolder(self.path(params.gallery))
             self._lessons = Lessons(self._folder)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from deixis.nodes.speech.letters import Hearing, Letters
 from deixis.runtime.bundle import Bundle
-from deixis.runtime.engines import Array, Engine, open_engine
+from deixis.runtime.engines import Array, Engine, Note, open_engine
 from deixis.runtime.errors import BundleError
 
 Floats = NDArray[np.float32]
@@ -137,20 +137,21 @@ class Moonshine:
         self._encoded: dict[str, tuple[int, ...]] = {}
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle) -> Moonshine:
+    def from_bundle(cls, bundle: Bundle, note: Note | None = None) -> Moonshine:
         """Open the speech models and the file ``tokenizer``.
 
         Args:
             bundle: The bundle.
+            note: Hears what is not as it could be of their engines.
 
         Raises:
             BundleError: The bundle lacks one of them.
             EngineError: A model cannot be opened.
         """
         return cls(
-            open_engine(bundle, "speech_encoder"),
-            open_engine(bundle, "speech_decoder"),
-            Letters(open_engine(bundle, "speech_letters")),
+            open_engine(bundle, "speech_encoder", note=note),
+            open_engine(bundle, "speech_decoder", note=note),
+            Letters(open_engine(bundle, "speech_letters", note=note)),
             read_tokenizer(bundle.file_path("tokenizer")),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -118,7 +119,7 @@ class SpeechNode(Node[SpeechParams]):
         self._gate = Gate(params.gate, self._wake.phrase if self._wake else "")
         self._grammar = open_grammar(params.domain, self.context.base_dir)
         self._names = LiveNames(self._grammar)
-        self._moonshine = Moonshine.from_bundle(self.bundle())
+        self._moonshine = Moonshine.from_bundle(self.bundle(), partial(self.note, "engine"))
         self._recognizer = Recognizer(
             self._moonshine, self._grammar, self._settings(), self._on_event
         )

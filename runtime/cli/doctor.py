@@ -19,16 +19,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from deixis.runtime.bundle import Bundle
-from deixis.runtime.cli.models import add_domain, domain_text
+from deixis.runtime.cli.models.listing import add_domain, domain_text
 from deixis.runtime.cli.run import DEFAULT_BUNDLE, add_name
 from deixis.runtime.control import Client, run_dir
 from deixis.runtime.domains import summarise
+from deixis.runtime.engines import backends
 from deixis.runtime.errors import DeixisError, MissingExtraError
 from deixis.runtime.frames import SHM_DIR
 from deixis.runtime.portaudio import input_devices, open_portaudio
 from deixis.runtime.registry import CHECKS, modules
+from deixis.runtime.signing import signature_of, signature_text
 
-HELP = "check this machine: packages, bundle, domain, devices, calibrations, memory, daemon"
+HELP = "check this machine: packages, engines, bundle, domain, memory, devices, calibrations"
 EXAMPLE = "deixis doctor --bundle bundles/cpu"
 _SHM_NEEDED_MB = 64
 
@@ -54,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the verb."""
     findings = [
-        *_packages(), _opencv(), _bundle(args.bundle), *_domain(args.domain), _shared_memory(),
-        _cameras(), _microphones(), *_more(args), _daemon(args.name),
+        *_packages(), _opencv(), *_engines(), _bundle(args.bundle), *_domain(args.domain),
+        _shared_memory(), _cameras(), _microphones(), *_more(args), _daemon(args.name),
     ]  # fmt: skip
     bad = [f for f in findings if f.state in ("missing", "wrong")]
     if args.json:
@@ -89,9 +91,9 @@ def _packages() -> Iterator[Finding]:
         "torch": "export",
         "onnx": "export",
         "faiss-cpu": "find",
+        "py-minisign": "sign",
         "pyaudio": "mic",
         "pymicro-wakeword": "wake",
-        "tensorrt": "tensorrt",
     }
     for name in (*needed, *optional):
         try:
@@ -122,6 +124,13 @@ def _opencv() -> Finding:
     return Finding("OpenCV", "wrong" if found else "missing", text, mend)
 
 
+def _engines() -> Iterator[Finding]:
+    """Which backends can run the models here; ONNX Runtime on the CPU always can."""
+    for backend in backends():
+        state: Literal["ok", "optional"] = "ok" if backend.usable else "optional"
+        yield Finding(f"engine {backend.name}", state, backend.detail, backend.hint)
+
+
 def _checked(what: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(what, "ok", check())
@@ -132,7 +141,8 @@ def _checked(what: str, check: Callable[[], str]) -> Finding:
 def _bundle(path: Path) -> Finding:
     def check() -> str:
         bundle = Bundle.open(path)
-        return f"{path}: {bundle.verify()} files verified, preset {bundle.manifest.preset}"
+        files, signed = bundle.verify(), signature_text(signature_of(bundle))
+        return f"{path}: {files} files verified, preset {bundle.manifest.preset}, {signed}"
 
     return _checked("bundle", check)
 

@@ -2,6 +2,7 @@
 
 deixis run demo --bundle bundles/cpu
 deixis run demo --domain examples/domains/coffee.yaml
+deixis run demo --require-signature robot.pub
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from deixis.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from deixis.runtime.graph import Graph
+    from deixis.runtime.signing import SignatureInfo
 
 HELP = "run a graph: start its nodes, watch them, serve commands, until Ctrl-C"
 EXAMPLE = "deixis run demo --bundle bundles/cpu"
@@ -42,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--domain", metavar="NAME|FILE.yaml",
         help="what can be said: a domain that comes with deixis, or a file of your own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--require-signature", type=Path, metavar="K.pub",
+        help="run only with a bundle that was signed with this public key's secret half "
+        "(default: what the graph's require_signature says)",
     )  # fmt: skip
     add_name(parser)
     parser.add_argument(
@@ -85,6 +92,27 @@ def domains_of(graph: Graph) -> list[str]:
     return [str(msgspec.structs.asdict(graph.params[node_id])["domain"]) for node_id in nodes]
 
 
+def checked_signature(
+    bundle: Bundle, graph: Graph, public_key: Path | None
+) -> SignatureInfo | None:
+    """Who signed the bundle, checked if the command line or the graph requires it.
+
+    Args:
+        bundle: The models.
+        graph: Its ``require_signature`` holds where the command line names no key.
+        public_key: Of the command line.
+
+    Raises:
+        SignatureError: The bundle is not signed by the required key.
+        MissingExtraError: A signature is required and py-minisign is not installed.
+    """
+    from deixis.runtime.signing import require_signature, signature_of
+
+    named = graph.spec.require_signature
+    required = public_key or (graph.path.parent / named if named else None)
+    return require_signature(bundle, required) if required else signature_of(bundle)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the verb."""
     from deixis.runtime.daemon import Daemon
@@ -101,6 +129,11 @@ def run(args: argparse.Namespace) -> int:
             logging.getLogger("deixis").warning("%s", warning)
     bundle = Bundle.open(args.bundle)
     daemon = Daemon(
-        graph, bundle, run_dir(args.name), log_level=level, metrics_port=args.metrics_port
+        graph,
+        bundle,
+        run_dir(args.name),
+        log_level=level,
+        metrics_port=args.metrics_port,
+        signature=checked_signature(bundle, graph, args.require_signature),
     )
     return daemon.run()

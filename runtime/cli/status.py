@@ -15,6 +15,7 @@ from rich.table import Table
 from deixis.runtime.cli.run import add_name
 from deixis.runtime.cli.show import plain
 from deixis.runtime.control import Client, Status, run_dir
+from deixis.runtime.signing import signature_text
 
 HELP = "show the nodes of a running daemon: state, rates, drops, CPU, fallbacks"
 EXAMPLE = "deixis status --json"
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     console.print(
         f"[bold]{status.state}[/]  pid {status.pid}, up {status.uptime_s:.0f} s, "
         f"ready after {status.start_s or 0:.1f} s\ngraph  {status.graph}\nbundle {status.bundle}"
+        f", {signature_text(status.signature)}"
     )
     console.print(_nodes_table(status))
     console.print(_inputs_table(status))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deixis.export.pipeline import export_all
+from deixis.export.pipeline import Request, export_all
 from deixis.export.samples import Samples, load_samples
 from deixis.export.weights.wheels import WHEELS
 
@@ -36,10 +36,18 @@ def samples(sample_folder: Path) -> Samples:
 
 
 @pytest.fixture(scope="session")
-def exported(
+def request_(
     wheel_folder: Path, sample_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+) -> Request:
+    """An export of everything, as nothing was asked; tests say what and where to."""
+    folder = tmp_path_factory.mktemp("export")
+    return Request(
+        "cpu", folder / "cpu", wheels=wheel_folder, samples=sample_folder, cache=folder / "steps"
+    )
+
+
+@pytest.fixture(scope="session")
+def exported(request_: Request) -> Path:
     """A bundle made by these tests; tests must not change it."""
-    out = tmp_path_factory.mktemp("export") / "cpu"
-    export_all("cpu", out, wheel_folder, sample_folder)
-    return out
+    export_all(request_)
+    return request_.out

@@ -14,16 +14,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from deixis.export import pipeline, verb
+from deixis.export import extras, pipeline, verb
 from deixis.export.compare import passes
-from deixis.export.pipeline import ExportRow, export_all
+from deixis.export.pipeline import Request, export_all
 from deixis.export.recipes import RECIPES
 from deixis.export.samples import Samples, load_samples
 from deixis.runtime.bundle import Bundle, MetricInfo, sha256_of
 from deixis.runtime.engines import open_engine
 from deixis.runtime.errors import ExportError, MediaError, MissingExtraError, UsageError
+from deixis.runtime.measured import MEASURED, read_measured
 
 SHIPPED = "speech_encoder"  # the cheapest model to export
+CHECKED = "gestures"  # the cheapest model that is compared with its original
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def copied(exported: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def broken_recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make the comparison of the cheapest model raise or measure something else."""
+    """Make the comparison of a cheap model raise or measure something else."""
 
     def install(outcome: BaseException | MetricInfo) -> None:
         def compare(*_: object) -> tuple[MetricInfo, ...]:
@@ -42,7 +44,7 @@ def broken_recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
                 raise outcome
             return (outcome,)
 
-        monkeypatch.setitem(RECIPES, SHIPPED, replace(RECIPES[SHIPPED], compare=compare))
+        monkeypatch.setitem(RECIPES, CHECKED, replace(RECIPES[CHECKED], parity=compare))
 
     return install
 
@@ -58,13 +60,41 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 def test_bundle_is_whole_and_keeps_its_floors(exported: Path) -> None:
     bundle = Bundle.open(exported)
     assert bundle.verify() == len(RECIPES) + 1
-    assert list(bundle.manifest.models) == list(RECIPES)
-    for entry in bundle.manifest.models.values():
-        assert entry.metric is not None
-        assert passes(entry.metric)
-        assert entry.latency is not None
-        assert 0 < entry.latency.p50_ms <= entry.latency.p95_ms
+    assert list(bundle.manifest.models) == sorted(RECIPES)
+    reading = read_measured(bundle)
+    assert reading.note == ""
+    for role, entry in bundle.manifest.models.items():
+        assert entry.checks
+        assert all(passes(check) for check in entry.checks)
+        assert 0 < reading.models[role].p50_ms <= reading.models[role].p95_ms
         assert entry.source.licence in ("MIT", "Apache-2.0")
+
+
+@pytest.mark.slow
+def test_the_same_export_writes_the_same_manifest(
+    exported: Path, request_: Request, tmp_path: Path
+) -> None:
+    roles = ("gestures", "palm_detector")
+    folders = (tmp_path / "one", tmp_path / "deep" / "other")
+    for out, only in zip(folders, (roles, roles[::-1]), strict=True):
+        export_all(replace(request_, out=out, only=only))
+    one, other = ((out / "manifest.json").read_bytes() for out in folders)
+    assert one == other
+    assert str(tmp_path).encode() not in one
+    before = Bundle.open(exported).manifest.models
+    assert Bundle.open(folders[0]).manifest.models == {role: before[role] for role in roles}
+
+
+@pytest.mark.slow
+def test_a_bundle_without_times_is_timed_again(copied: Path, request_: Request) -> None:
+    manifest = Bundle.open(copied).manifest
+    reduced = msgspec.structs.replace(manifest, models={SHIPPED: manifest.models[SHIPPED]})
+    pipeline.bundles.write_manifest(copied, reduced)
+    (copied / MEASURED).unlink()
+    (row,) = export_all(replace(request_, out=copied, only=(SHIPPED,)))
+    assert row.status == "as shipped"
+    assert Bundle.open(copied).manifest.models == reduced.models
+    assert read_measured(Bundle.open(copied)).note == ""
 
 
 @pytest.mark.slow
@@ -111,8 +141,9 @@ def test_onnx_holds_no_trace_of_the_machine(exported: Path) -> None:
 def test_another_process_emits_the_same_bytes(exported: Path, wheel_folder: Path) -> None:
     code = (
         "import hashlib, sys; from pathlib import Path; from deixis.export.recipes import RECIPES; "
-        "print(*(hashlib.sha256(RECIPES[r].emit(Path(sys.argv[1]))).hexdigest() "
-        "for r in ('palm_detector', 'crop_embedding')))"
+        "nets = [RECIPES[r].network for r in ('palm_detector', 'crop_embedding')]; "
+        "made = [net.emit(net.build(Path(sys.argv[1]))) for net in nets]; "
+        "print(*(hashlib.sha256(data).hexdigest() for data in made))"
     )
     env = os.environ | {"PYTHONHASHSEED": "7"}
     command = [sys.executable, "-c", code, str(wheel_folder)]
@@ -124,38 +155,38 @@ def test_another_process_emits_the_same_bytes(exported: Path, wheel_folder: Path
 
 
 @pytest.mark.slow
-def test_second_run_does_nothing(copied: Path, wheel_folder: Path, tmp_path: Path) -> None:
+def test_second_run_does_nothing(copied: Path, request_: Request, tmp_path: Path) -> None:
     before = tree(copied)
     # Neither samples nor wheels are touched: neither is there.
-    rows = export_all("cpu", copied, tmp_path / "no-wheels", tmp_path / "no-samples")
+    rows = export_all(
+        replace(request_, out=copied, wheels=tmp_path / "no", samples=tmp_path / "no-samples")
+    )
     assert {row.status for row in rows} == {"up to date"}
     assert tree(copied) == before
 
 
 @pytest.mark.slow
 def test_damaged_bundle_is_made_anew(
-    copied: Path, wheel_folder: Path, sample_folder: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Path, request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = copied / RECIPES[SHIPPED].file
+    model = Bundle.open(copied).model_path(SHIPPED)
     good = sha256_of(model)
     model.write_bytes(model.read_bytes()[:-1])
     # What the bundle held is what is made again: keep that to one model here.
     manifest = Bundle.open(copied).manifest
     reduced = msgspec.structs.replace(manifest, models={SHIPPED: manifest.models[SHIPPED]})
     pipeline.bundles.write_manifest(copied, reduced)
-    (row,) = export_all("cpu", copied, wheel_folder, sample_folder, only=[SHIPPED])
+    (row,) = export_all(replace(request_, out=copied, only=(SHIPPED,)))
     assert row.status == "as shipped"
     assert sha256_of(model) == good
     assert Bundle.open(copied).verify() == 2
 
 
 @pytest.mark.slow
-def test_exporting_one_model_keeps_the_others(
-    copied: Path, wheel_folder: Path, sample_folder: Path
-) -> None:
+def test_exporting_one_model_keeps_the_others(copied: Path, request_: Request) -> None:
     before = Bundle.open(copied).manifest.models
-    rows = export_all("cpu", copied, wheel_folder, sample_folder, only=[SHIPPED], force=True)
-    status = {row.model: row.status for row in rows}
+    rows = export_all(replace(request_, out=copied, only=(SHIPPED,), force=True))
+    status = {row.name: row.status for row in rows}
     assert status.pop(SHIPPED) == "as shipped"
     assert set(status.values()) == {"up to date"}
     bundle = Bundle.open(copied)
@@ -169,25 +200,26 @@ def test_exporting_one_model_keeps_the_others(
 def test_interrupted_export_leaves_nothing(
     outcome: BaseException,
     broken_recipe: Any,
-    wheel_folder: Path,
-    sample_folder: Path,
+    request_: Request,
     tmp_path: Path,
 ) -> None:
     broken_recipe(outcome)
     with pytest.raises(type(outcome)):
-        export_all("cpu", tmp_path / "b" / "cpu", wheel_folder, sample_folder, only=[SHIPPED])
+        export_all(
+            replace(request_, out=tmp_path / "b" / "cpu", only=(CHECKED,), cache=tmp_path / "c")
+        )
     assert list((tmp_path / "b").iterdir()) == []
 
 
 @pytest.mark.slow
 def test_interrupted_export_leaves_the_old_bundle(
-    broken_recipe: Any, copied: Path, wheel_folder: Path, sample_folder: Path
+    broken_recipe: Any, copied: Path, request_: Request, tmp_path: Path
 ) -> None:
     broken_recipe(KeyboardInterrupt())
-    before = tree(copied.parent)
+    before = tree(copied)
     with pytest.raises(KeyboardInterrupt):
-        export_all("cpu", copied, wheel_folder, sample_folder, only=[SHIPPED], force=True)
-    assert tree(copied.parent) == before
+        export_all(replace(request_, out=copied, only=(CHECKED,), force=True, cache=tmp_path / "c"))
+    assert tree(copied) == before
 
 
 @pytest.mark.parametrize(
@@ -197,53 +229,54 @@ def test_model_below_its_floor_is_not_packed(
     value: float,
     better: str,
     broken_recipe: Any,
-    wheel_folder: Path,
-    sample_folder: Path,
+    request_: Request,
     tmp_path: Path,
 ) -> None:
     broken_recipe(MetricInfo(name="cosine", value=value, floor=1.0, better=better, n=3))
-    with pytest.raises(ExportError, match=r"speech_encoder is not its original: cosine is .* must"):
-        export_all("cpu", tmp_path / "b" / "cpu", wheel_folder, sample_folder, only=[SHIPPED])
+    with pytest.raises(ExportError, match=r"gestures is not its original: cosine is .* must"):
+        export_all(
+            replace(request_, out=tmp_path / "b" / "cpu", only=(CHECKED,), cache=tmp_path / "c")
+        )
     assert list((tmp_path / "b").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "jetson"}, "no preset 'jetson' yet; there is: cpu"),
-        ({"preset": "cpu", "precision": "int8"}, "no precision 'int8' yet; there is: fp32"),
-        ({"preset": "cpu", "only": ["hands"]}, "no model 'hands'; there are: speech_encoder"),
+        ({"preset": "jetson"}, "no preset 'jetson'; there are: cpu, jetson-orin"),
+        ({"preset": "cpu", "only": ("hands",)}, "no model 'hands'; there are: speech_encoder"),
+        ({"preset": "cpu", "prune": 0.9}, "--prune 0.9"),
     ],
 )
 def test_wrong_usage(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        export_all(out=tmp_path / "b", wheel_folder=tmp_path, sample_folder=tmp_path, **options)
+        export_all(Request(out=tmp_path / "b", wheels=tmp_path, samples=tmp_path, **options))
 
 
 def test_folder_that_is_no_bundle_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("all of it")
     with pytest.raises(ExportError, match="it is not a bundle"):
-        export_all("cpu", tmp_path, tmp_path, tmp_path)
+        export_all(Request("cpu", tmp_path, wheels=tmp_path, samples=tmp_path))
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_no_samples_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs deixis[export]")
     with pytest.raises(MediaError, match="no episodes to compare the models on"):
-        export_all("cpu", tmp_path / "cpu", tmp_path, tmp_path / "none")
+        export_all(Request("cpu", tmp_path / "cpu", wheels=tmp_path, samples=tmp_path / "none"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="deixis\\[export\\]"):
-        export_all("cpu", tmp_path / "cpu", tmp_path, tmp_path)
+        export_all(Request("cpu", tmp_path / "cpu", wheels=tmp_path, samples=tmp_path))
 
 
 def test_samples_without_hands_are_refused(wheel_folder: Path) -> None:
     table = Samples((np.full((480, 640, 3), 120, np.uint8),) * 3, np.zeros(32000, np.float32))
     with pytest.raises(ExportError, match="only 0 hands in 3 frames"):
-        RECIPES["hand_landmarks"].compare(Path("unused"), wheel_folder, table)
+        RECIPES["hand_landmarks"].inputs(wheel_folder, table)
 
 
 def test_unreadable_video(tmp_path: Path) -> None:
@@ -278,6 +311,6 @@ def test_verb_prints_one_json_object(exported: Path, capsys: pytest.CaptureFixtu
     assert run_verb(["all", "--out", str(exported)], as_json=True) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["changed"] is False
-    assert [m["model"] for m in summary["models"]] == list(RECIPES)
-    rows = msgspec.convert(summary["models"], list[ExportRow])
-    assert all(passes(row.metric) for row in rows)
+    assert [m["name"] for m in summary["models"]] == list(RECIPES)
+    for row in summary["models"]:
+        assert row["metric"] is None or row["metric"] >= row["floor"]

@@ -187,9 +187,15 @@ def test_other_weights_are_refused(tmp_path: Path, data) -> None:
         load_held_out(path)
 
 
+def emitted(wheel_folder: Path) -> bytes:
+    network = RECIPES["object_adapter"].network
+    assert network is not None
+    return network.emit(network.build(wheel_folder))
+
+
 def test_the_exported_adapter_passes_its_check(tmp_path: Path) -> None:
     model = tmp_path / "adapter.onnx"
-    model.write_bytes(RECIPES["object_adapter"].emit(tmp_path))
+    model.write_bytes(emitted(tmp_path))
     naming, cosine = compare_adapter(model, tmp_path, Samples([], [], np.zeros(0, np.float32)))
     assert naming.value >= naming.floor
     assert cosine.value >= cosine.floor
@@ -198,11 +204,10 @@ def test_the_exported_adapter_passes_its_check(tmp_path: Path) -> None:
 
 def test_an_untrained_map_does_not_pass(tmp_path: Path, monkeypatch) -> None:
     torch.manual_seed(0)
-    monkeypatch.setattr(
-        "deixis.export.models.object_adapter.load_adapter", lambda: ObjectAdapter().eval()
-    )
+    for module in ("models.object_adapter", "recipes.objects"):
+        monkeypatch.setattr(f"deixis.export.{module}.load_adapter", lambda: ObjectAdapter().eval())
     model = tmp_path / "adapter.onnx"
-    model.write_bytes(RECIPES["object_adapter"].emit(tmp_path))
+    model.write_bytes(emitted(tmp_path))
     naming, _ = compare_adapter(model, tmp_path, Samples([], [], np.zeros(0, np.float32)))
     assert naming.value < naming.floor
 

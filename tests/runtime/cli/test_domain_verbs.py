@@ -74,7 +74,7 @@ def test_models_shows_bundle_and_domain(bundle: Bundle, capsys: pytest.CaptureFi
     models = {m["role"]: m for m in shown["bundle"]["models"]}
     assert set(models) == set(bundle.manifest.models)
     assert all(m["sha256_ok"] and m["mb"] > 0 for m in models.values())
-    assert models["palm_detector"]["metric"]["floor"] == 0.5
+    assert models["palm_detector"]["checks"][0]["floor"] == 0.5
     domain = shown["domain"]
     assert (domain["name"], domain["intents"], domain["path"]) == (
         "coffee", ["orderDrink"], str(COFFEE),

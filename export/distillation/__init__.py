@@ -1,0 +1,1 @@
+"""Inputs that pruned networks learn from; the unpruned ones answer them."""
