@@ -99,7 +99,7 @@ class Making:
         self._ranges = ranges
         self._key: tuple[Any, ...] = (VERSION, recipe.role, versions(), source_hash(recipe))
         if recipe.network is not None:
-            self._key = (*self._key, code(recipe.network.build, recipe.network.example))
+            self._key = (*self._key, code(recipe.network.build))
         self._step = step
 
     @cached_property

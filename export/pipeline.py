@@ -24,7 +24,7 @@ from deixis.export.gate import decide
 from deixis.export.making import VERSION, Making, source_hash
 from deixis.export.packing import pack, row_of, row_up_to_date
 from deixis.export.plan import ModelPlan, Precision, Preset, plan_model, preset_named
-from deixis.export.recipes import RECIPES
+from deixis.export.recipes.catalogue import RECIPES
 from deixis.export.recipes.recipe import Recipe
 from deixis.export.rows import ExportRow
 from deixis.export.sources import EpisodeSources, Sources

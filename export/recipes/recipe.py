@@ -3,7 +3,8 @@
 A recipe is data. The steps (:mod:`deixis.export.prune`, :mod:`deixis.export.quantize`, …) read it;
 they know nothing of hands or speech.
 
-    python -c "from deixis.export.recipes import RECIPES; print(RECIPES['hand_landmarks'].task)"
+    from deixis.export.recipes.catalogue import RECIPES
+    print(RECIPES["hand_landmarks"].task)
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from deixis.export.models.letters import FRAME_SIZE, letter_head
 from deixis.export.recipes.recipe import (
     Inputs,
     Network,
-    Pruning,
     Quantization,
     Recipe,
     Recovery,
@@ -94,7 +93,8 @@ SPEECH_ENCODER = Recipe(
     timed_on="2 s of speech",
     task=tasks.SPEECH_ENCODER,
     shipped=wheels.SPEECH_ENCODER,
-    pruning=Pruning(round_to=32, keep=("stem*",), heads={"layers.*.self_attn": 8}),
+    # Heads and feed-forward layers can go (``Pruning(round_to=32, keep=("stem*",),
+    # heads={"layers.*.self_attn": 8})``), but how to teach it back is not found yet.
     recovery=Recovery(batches=speech_batches, loss=speech_loss),
     # The first takes sound as it is and the last sums that range over orders of magnitude.
     quantization=Quantization(
@@ -124,7 +124,10 @@ SPEECH_DECODER = Recipe(
     timed_on="one token",
     task=tasks.SPEECH_DECODER,
     shipped=wheels.SPEECH_DECODER,
-    quantization=Quantization(method="dynamic", operators=("MatMul",)),
+    # What the gates let through has outliers; in INT8 it alone costs more than all the rest.
+    quantization=Quantization(
+        method="dynamic", operators=("MatMul",), keep_float=("layers.*.mlp.fc2*",)
+    ),
 )
 SPEECH_LETTERS = Recipe(
     role="speech_letters",

@@ -17,7 +17,7 @@ import pytest
 from deixis.export import extras, pipeline, verb
 from deixis.export.compare import passes
 from deixis.export.pipeline import Request, export_all
-from deixis.export.recipes import RECIPES
+from deixis.export.recipes.catalogue import RECIPES
 from deixis.export.samples import Samples, load_samples
 from deixis.runtime.bundle import Bundle, MetricInfo, sha256_of
 from deixis.runtime.engines import open_engine
@@ -140,7 +140,8 @@ def test_onnx_holds_no_trace_of_the_machine(exported: Path) -> None:
 @pytest.mark.slow
 def test_another_process_emits_the_same_bytes(exported: Path, wheel_folder: Path) -> None:
     code = (
-        "import hashlib, sys; from pathlib import Path; from deixis.export.recipes import RECIPES; "
+        "import hashlib, sys; from pathlib import Path; "
+        "from deixis.export.recipes.catalogue import RECIPES; "
         "nets = [RECIPES[r].network for r in ('palm_detector', 'crop_embedding')]; "
         "made = [net.emit(net.build(Path(sys.argv[1]))) for net in nets]; "
         "print(*(hashlib.sha256(data).hexdigest() for data in made))"

@@ -20,7 +20,7 @@ from deixis.export.models.object_adapter import (  # noqa: E402
     load_held_out,
     save_adapter,
 )
-from deixis.export.recipes import RECIPES  # noqa: E402
+from deixis.export.recipes.catalogue import RECIPES  # noqa: E402
 from deixis.export.samples import Samples  # noqa: E402
 from deixis.export.train import OBJECT_WEIGHTS, verb  # noqa: E402
 from deixis.export.train.adapting import Views, fit  # noqa: E402
