@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,6 +76,16 @@ def compile_rtx(
     Raises:
         EngineError: TensorRT-RTX is not installed.
     """
+    with _warnings_to_stderr():
+        return _compile(model, compute_capabilities, profile, progress)
+
+
+def _compile(
+    model: bytes,
+    compute_capabilities: Sequence[tuple[int, int]],
+    profile: Profile | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Build, ...]:
     trt = load_tensorrt(BACKEND)
     total = len(compute_capabilities)
     began = time.monotonic()
@@ -104,6 +116,19 @@ def _build(trt: TensorRt, parsed: Parsed, profile: Profile, capability: tuple[in
         seconds = time.monotonic() - began
         return Build(_text(capability), trt.version, False, seconds, 0, error.message)
     return Build(_text(capability), trt.version, True, time.monotonic() - began, len(plan))
+
+
+@contextmanager
+def _warnings_to_stderr() -> Iterator[None]:
+    """The parser writes warnings to standard output past its logger, where ``--json`` goes."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 def _text(capability: tuple[int, int]) -> str:

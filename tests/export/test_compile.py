@@ -67,3 +67,14 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "odd_one" in shown
     assert compiling.main([str(tmp_path / "none.onnx")]) == 1
     assert "there is no model at" in capsys.readouterr().err
+
+
+def test_the_parsers_warnings_do_not_reach_standard_output(
+    bundle: Bundle, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="needs deixis[rtx]")
+    model = to_fp16(bundle.model_path("crop_embedding").read_bytes())
+    print("{", end="")
+    compile_rtx(model, ((8, 6),))
+    print("}")
+    assert capfd.readouterr().out == "{}\n"

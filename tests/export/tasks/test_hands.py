@@ -104,7 +104,8 @@ def test_the_originals_hold_their_own_tasks(wheel_folder: Path, sample_folder: P
     cases = HAND_LANDMARKS.prepare(wheel_folder, samples)
     assert 30 < len(cases) <= 3 * MAX_HANDS
     score = HAND_LANDMARKS.score(original_hand(wheel_folder), cases)
-    assert score == 100.0
+    # The renderer's joints, which are the truth, lie elsewhere than MediaPipe's.
+    assert 60.0 < score < 100.0
     # It is a task that can be failed: the same answers for other pictures.
     turned = [replace(case, image=case.image[..., ::-1]) for case in cases]
     assert HAND_LANDMARKS.score(original_hand(wheel_folder), turned) < 60
