@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--prune", type=float, default=0.0, metavar="RATIO",
-        help="mean share of the channels to remove, 0 to 0.75 (default: 0); 0.3 halves the work",
+        help="share of channels or pixels to remove, 0 to 0.75 (default: 0); 0.3 halves the work",
     )  # fmt: skip
     parser.add_argument(
         "--precision", choices=("fp32", "fp16", "int8", "auto"),
