@@ -28,7 +28,7 @@ def require_extra() -> None:
 
 def versions() -> dict[str, str]:
     """Package → installed version."""
-    return {package: version_of(package) for package in sorted({*CONVERTERS, *_MODULES})}
+    return {package: version_of(package) for package in sorted({"deixis", *CONVERTERS, *_MODULES})}
 
 
 def version_of(package: str) -> str:

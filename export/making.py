@@ -9,9 +9,8 @@ What to ask for, and what to do with the answer, is the gate's business (:mod:`d
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from deixis.calibration.ranges import CalibrationTable, read_table
 from deixis.export.cache import StepCache, digest
 from deixis.export.extras import versions
+from deixis.export.making_smaller import Step, code, make_smaller, pruning_code, shares
 from deixis.export.plan import PRESETS, Precision, Preset
-from deixis.export.recipes.recipe import Inputs, Quantization, Recipe, Recovery
+from deixis.export.recipes.recipe import Inputs, Quantization, Recipe
 from deixis.export.sources import Sources
 from deixis.export.weights import wheels
 from deixis.runtime.bundle import MetricInfo
@@ -36,15 +35,12 @@ from deixis.runtime.errors import ExportError
 VERSION = 2
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from deixis.export.explain import LayerCost
 
 EXPLAIN_INPUTS = 8
 NO_RANGES = CalibrationTable(model_sha256="", n=0, inputs_sha256=(), tensors={})
-
-Step = Callable[[str, float], None]
-"""Called with what is being done and which share of it is done."""
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -144,8 +140,7 @@ class Making:
         self.say("compare")
         recipe = self.recipe
         if shipped:
-            same = MetricInfo(name="same bytes", value=1.0, floor=1.0, better="higher", n=1)
-            return (same,)
+            return self._same_bytes()
         if recipe.parity is None:
             return ()
         source, model, parity = self._sources.everything(), self.reference.model, recipe.parity
@@ -163,23 +158,17 @@ class Making:
         Raises:
             ExportError: the recipe does not allow it.
         """
-        from deixis.export.distil import distil
-        from deixis.export.prune import prune
-        from deixis.export.reconstruction import reconstruct
-        from deixis.export.sensitivity import likeness
-        from deixis.export.shrink import shrink
-
         pruning, recovery = self.recipe.pruning, self.recipe.recovery
         if pruning is None:
             raise ExportError(f"{self.recipe.role} is not to be pruned")
         key: tuple[Any, ...] = (self._key, ratio, repr(pruning))
-        key = (*key, code(prune, likeness, reconstruct, shrink))
+        key = (*key, pruning_code())
         if recovery is not None:
             key = (
                 *key,
                 self._sources.train().hash,
                 (recovery.steps, recovery.learning_rate),
-                code(recovery.batches, recovery.loss, distil),
+                code(recovery.batches, recovery.loss),
             )
         return self._cache.value("pruned", key, Base, lambda: self._prune(ratio, key))
 
@@ -191,7 +180,7 @@ class Making:
             return read_table(self._ranges / f"{self.recipe.role}.json")
         source = self._sources.train()
         key = (digest(base.model), source.hash, code(self.recipe.inputs, collect_ranges))
-        progress = self._progress("calibrate")
+        progress = shares(self._step, "calibrate")
         return self._cache.value(
             "ranges",
             key,
@@ -307,6 +296,14 @@ class Making:
             return quantization
         return replace(quantization, method="static")
 
+    def _same_bytes(self) -> tuple[MetricInfo, ...]:
+        from deixis.export.compare import same_bytes
+
+        assert self.recipe.shipped is not None
+        source = self._sources.everything()
+        with as_file(self.shipped(), ".ort") as path:
+            return same_bytes(self.recipe.shipped)(path, self._wheel_folder, source.samples)
+
     def _own(self) -> Base:
         """The ONNX file that a user brought."""
         from deixis.export.onnx_macs import count_macs
@@ -327,60 +324,14 @@ class Making:
         return Base(network.emit(net), macs, ratios or {})
 
     def _prune(self, ratio: float, key: Any) -> Base:
-        from deixis.export.distil import distil
-
-        network, recovery = self.recipe.network, self.recipe.recovery
-        assert network is not None
-        whole = network.build(self._wheel_folder)
-        smaller, ratios, kept = self._smaller(whole, ratio)
-        if recovery is None:
-            return self._as_base(smaller, ratios)
         checkpoint = self._cache.checkpoint("distil", key)
-        progress = self._progress("distil")
-        batches = self._batches(recovery)
-        taught = distil(smaller, whole, batches, recovery, checkpoint, progress, kept=kept)
-        base = self._as_base(taught, ratios)
+        samples = self._sources.train().samples
+        net, ratios = make_smaller(
+            self.recipe, self._wheel_folder, samples, ratio, checkpoint, self._step
+        )
+        base = self._as_base(net, ratios)
         checkpoint.unlink(missing_ok=True)
         return base
-
-    def _smaller(
-        self, whole: nn.Module, ratio: float
-    ) -> tuple[nn.Module, dict[str, float], dict[str, tuple[int, ...]]]:
-        """The network without a share of its pixels or channels, before it is taught."""
-        from deixis.export.prune import prune
-        from deixis.export.reconstruction import reconstruct
-        from deixis.export.sensitivity import likeness
-        from deixis.export.shrink import shrink
-
-        pruning, recovery, network = self.recipe.pruning, self.recipe.recovery, self.recipe.network
-        assert pruning is not None
-        assert network is not None
-        self.say("prune")
-        if pruning.side_px is not None:
-            return shrink(whole, ratio, pruning.side_px), {"picture": ratio}, {}
-        assert recovery is not None
-        some = [next(self._batches(recovery))]
-        pruned = prune(
-            whole,
-            network.example(),
-            ratio,
-            pruning,
-            score=likeness(whole, some, recovery.loss),
-            inputs=some,
-            importance="taylor",
-            progress=self._progress("prune"),
-        )
-        self.say("reconstruct")
-        reconstruct(pruned.net, whole, some, pruned.channels)
-        return pruned.net, pruned.ratios, pruned.kept
-
-    def _batches(self, recovery: Recovery) -> Iterator[tuple[Tensor, ...]]:
-        samples = self._sources.train().samples
-        return recovery.batches(self._wheel_folder, samples, np.random.default_rng(0))
-
-    def _progress(self, name: str) -> Callable[..., None]:
-        """A callback that turns ``(done, total, …)`` into this model's steps."""
-        return lambda done, total, *_: self._step(name, done / max(1, total))
 
 
 @contextmanager
@@ -395,13 +346,6 @@ def as_file(model: bytes, suffix: str = ".onnx") -> Iterator[Path]:
 def can_compile() -> bool:
     """Whether TensorRT-RTX is installed: it builds engines without a GPU."""
     return importlib.util.find_spec("tensorrt_rtx") is not None
-
-
-def code(*functions: Callable[..., Any]) -> str:
-    """A hash of the modules that functions are defined in: other code, other key."""
-    modules = {inspect.unwrap(f).__module__ for f in functions}
-    files = {inspect.getsourcefile(inspect.getmodule(inspect.unwrap(f)) or f) for f in functions}
-    return digest(sorted(modules), *(Path(f) for f in sorted(f for f in files if f)))
 
 
 def source_hash(recipe: Recipe) -> str:

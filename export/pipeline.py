@@ -19,7 +19,7 @@ from pathlib import Path
 from deixis.export import cache as steps
 from deixis.export.cache import StepCache, digest
 from deixis.export.compare import passes
-from deixis.export.extras import require_extra, version_of, versions
+from deixis.export.extras import require_extra, versions
 from deixis.export.gate import decide
 from deixis.export.making import VERSION, Making, source_hash
 from deixis.export.packing import pack, row_of, row_up_to_date
@@ -283,7 +283,7 @@ def _manifest(
         schema=bundles.SCHEMA,
         preset=request.preset,
         fingerprint=digest({role: entry.fingerprint for role, entry in models.items()}),
-        versions={"deixis": version_of("deixis")} | versions(),
+        versions=versions(),
         models=models,
         files=files,
     )
